@@ -1,0 +1,80 @@
+"""What the engine asks of a model: run one step over the slots that have rows in it.
+
+A step may mix slots that prefill a chunk of their prompt with slots that decode one token, or verify several
+drafted ones. The adapter keeps the key/value caches; the engine keeps the tokens and says, at each step, how
+many of a slot's cached tokens still count (`past`): to forget tokens is to name a smaller `past`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRows:
+    """One slot's share of a step.
+
+    Attributes:
+        slot: which slot, 0 <= slot < slots; a slot appears at most once a step.
+        token_ids: the new tokens to append to the slot's cache, at least one.
+        past: how many tokens of the slot's cache come before them; what lies behind is overwritten.
+        outputs: how many of the last rows need a next-token result: 0 (in the middle of a prompt), 1, or
+            more (verification), at most `len(token_ids)`.
+    """
+
+    slot: int
+    token_ids: tuple[int, ...]
+    past: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The next-token results of a step, in the order of the rows given, each slot's in order of position.
+
+    Attributes:
+        token_ids: the most probable next token of each output row, shape (outputs of all slots,).
+        logits: the scores of each output row, shape (outputs of all slots, vocabulary), when asked for.
+    """
+
+    token_ids: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32] | None
+
+
+class ModelAdapter(Protocol):
+    """A model with a fixed number of slots, each with its own key/value cache."""
+
+    @property
+    def slots(self) -> int:
+        """How many sequences can be in flight."""
+
+    @property
+    def capacity(self) -> int:
+        """How many tokens a slot can hold, prompt and answer together."""
+
+    @property
+    def max_rows_a_step(self) -> int:
+        """How many rows one slot may bring to a step; all slots may bring as many at once."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are: the width of the logits."""
+
+    @property
+    def end_token_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+
+    def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
+        """Append each slot's tokens to its cache and give the results of its last rows.
+
+        Args:
+            rows: at least one slot's rows; slots without rows keep their caches unchanged.
+            logits: whether the scores are wanted beside the most probable token.
+
+        Raises:
+            ValueError: rows that do not fit: an unknown or repeated slot, no token, a token outside the
+                vocabulary, more rows than `max_rows_a_step`, more tokens than `capacity`.
+        """
