@@ -1,0 +1,233 @@
+"""Linear layers on packed rows: FP32, FP16 weights, and INT8 with one activation scale a row.
+
+Rows of many sequences lie under one another, `(rows, inputs)`, without padding. In INT8 the weights have one
+scale a column (output channel) and the activations one scale a row, so that a row's result depends on that
+row alone: neither its accuracy nor a single bit changes with its neighbours, which one scale a call
+(`DynamicQuantizeMatMul`) cannot give. No operator of ONNX Runtime takes a scale a row; the chain Abs,
+ReduceMax, Mul, QuantizeLinear(axis=0), MatMulIntegerToFloat, Mul does, at the speed of the fused operator.
+
+Activations are unsigned bytes around 128 because the INT8 kernels of x86 multiply unsigned by signed.
+Smoothing is SmoothQuant's (Xiao et al., 2023, https://arxiv.org/abs/2211.10438): outlier channels of the
+activations are divided by a factor that the weights take over.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
+
+Precision = Literal["fp32", "fp16", "int8"]
+Floats = npt.NDArray[np.float32]
+
+SMALLEST_ROW = 1e-20
+"""Rows whose largest value is below this count as zero, so that no scale is zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearWeights:
+    """`y = x @ weight + bias`.
+
+    Attributes:
+        weight: `(inputs, outputs)`; a torch `Linear` keeps the transpose.
+        bias: `(outputs,)`, or None.
+    """
+
+    weight: Floats
+    bias: Floats | None = None
+
+    def smoothed(self, factors: Floats) -> "LinearWeights":
+        """The layer for inputs that were divided by `factors` `(inputs,)`."""
+        return replace(self, weight=(self.weight * factors[:, None]).astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedRows:
+    """Names of a graph's values: rows in bytes, to be read by any number of linear layers.
+
+    Attributes:
+        values: `(rows, inputs)` uint8.
+        scale: `(rows, 1)` float32, what one step of a byte is worth in each row.
+        zero_point: the byte that means zero.
+        shift: what was added to the rows before they were quantized; the layer takes it back in its bias.
+    """
+
+    values: str
+    scale: str
+    zero_point: int
+    shift: float = 0.0
+
+
+def quantize_weight(weight: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+    """Quantize symmetrically to -127..127 with one scale an output channel.
+
+    Args:
+        weight: `(inputs, outputs)`.
+
+    Returns:
+        The bytes `(inputs, outputs)` and the scales `(outputs,)`; a channel of zeros gets scale 1.
+    """
+    largest = np.abs(weight).max(axis=0)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    return np.clip(np.rint(weight / scale), -127, 127).astype(np.int8), scale
+
+
+def smoothing_factors(activation_absmax: Floats, weights: Floats, alpha: float) -> Floats:
+    """SmoothQuant's factor of each input channel: `activation ** alpha / weight ** (1 - alpha)`.
+
+    Args:
+        activation_absmax: `(inputs,)` largest absolute activation seen in calibration.
+        weights: `(inputs, outputs)` of all layers that read these activations, side by side.
+        alpha: 0 leaves the activations as they are, 1 makes all their channels equally large.
+
+    Returns:
+        `(inputs,)`: divide the activations by it, multiply the weights' rows by it. 1 where a side is zero.
+    """
+    weight_absmax = np.abs(weights).max(axis=1)
+    usable = (activation_absmax > 0) & (weight_absmax > 0)
+    activation = np.where(usable, activation_absmax, 1).astype(np.float64)
+    weight = np.where(usable, weight_absmax, 1).astype(np.float64)
+    return (activation**alpha / weight ** (1 - alpha)).astype(np.float32)
+
+
+def stored(builder: GraphBuilder, weight: Floats, precision: Precision, *, label: str) -> str:
+    """A float constant: as it is, or in FP16 and cast back, half the file for the same FP32 arithmetic.
+
+    ONNX Runtime's x86 kernels compute in FP32; it folds the cast away when it loads the graph.
+    """
+    if precision != "fp16":
+        return builder.constant(weight, np.float32, label=label)
+    half = builder.constant(weight.astype(np.float16), label=label)
+    return builder.apply("Cast", half, to=1, label=f"{label}_cast")
+
+
+def float_linear(
+    builder: GraphBuilder,
+    rows: str,
+    layer: LinearWeights,
+    *,
+    precision: Precision = "fp32",
+    label: str = "linear",
+) -> str:
+    """`rows @ weight + bias` in FP32 arithmetic; "fp16" stores the weight in half the bytes."""
+    product = builder.apply(
+        "MatMul", rows, stored(builder, layer.weight, precision, label=f"{label}_weight"), label=label
+    )
+    return _with_bias(builder, product, layer.bias, label)
+
+
+def row_zero_points(builder: GraphBuilder, rows: str) -> str:
+    """The byte 128 once a row, `(rows,)`: make it once for all `quantize_rows` over as many rows."""
+    count = builder.apply("Shape", rows, start=0, end=1)
+    return builder.apply("Expand", builder.constant([128], np.uint8), count, label="row_zero_points")
+
+
+def quantize_rows(
+    builder: GraphBuilder, rows: str, zero_points: str, *, label: str = "rows"
+) -> QuantizedRows:
+    """Quantize each row with its own scale, its largest absolute value / 127, around 128.
+
+    Args:
+        builder: the graph.
+        rows: `(rows, inputs)` float32.
+        zero_points: what `row_zero_points` gave for as many rows.
+        label: scope of the nodes.
+    """
+    with builder.scope(label):
+        largest = builder.apply(
+            "ReduceMax", builder.apply("Abs", rows), builder.constant([-1], np.int64), keepdims=1
+        )
+        guarded = builder.apply("Max", largest, builder.constant(SMALLEST_ROW, np.float32))
+        scale = builder.apply("Mul", guarded, builder.constant(1 / 127, np.float32))
+        return QuantizedRows(_quantize(builder, rows, scale, zero_points), scale, 128)
+
+
+def quantize_shifted_rows(
+    builder: GraphBuilder, rows: str, *, shift: float, label: str = "rows"
+) -> QuantizedRows:
+    """Quantize rows that are nowhere below `-shift`, each with its own scale, using all 256 steps.
+
+    The output of GELU is never below -0.17: a symmetric scale would waste half of its steps. Adding the shift
+    costs what taking the absolute value costs.
+
+    Args:
+        builder: the graph.
+        rows: `(rows, inputs)` float32.
+        shift: more than minus the smallest value that can occur, so that no scale is zero.
+        label: scope of the nodes.
+    """
+    with builder.scope(label):
+        shifted = builder.apply("Add", rows, builder.constant(shift, np.float32))
+        largest = builder.apply("ReduceMax", shifted, builder.constant([-1], np.int64), keepdims=1)
+        scale = builder.apply("Mul", largest, builder.constant(1 / 255, np.float32))
+        return QuantizedRows(_quantize(builder, shifted, scale, ""), scale, 0, shift)
+
+
+def quantized_linear(
+    builder: GraphBuilder, rows: QuantizedRows, layer: LinearWeights, *, label: str = "linear"
+) -> str:
+    """`rows @ weight + bias` in INT8 on rows that `quantize_rows` or `quantize_shifted_rows` made."""
+    weight, scale = quantize_weight(layer.weight)
+    product = _integer_product(builder, rows.values, weight, scale, rows.zero_point, "", label)
+    scaled = builder.apply("Mul", product, rows.scale, label=f"{label}_scaled")
+    bias = layer.bias
+    if rows.shift:
+        columns = (weight.astype(np.float64) * scale).sum(axis=0)  # (outputs,)
+        bias = (np.float64(0) if bias is None else bias) - rows.shift * columns
+    return _with_bias(builder, scaled, bias, label)
+
+
+def static_linear(
+    builder: GraphBuilder, rows: str, layer: LinearWeights, *, activation_scale: float, label: str = "linear"
+) -> str:
+    """`rows @ weight + bias` in INT8 with one activation scale, fixed by calibration: the fewest passes.
+
+    Values larger than `127 * activation_scale` are clipped. A fixed scale is neighbour-independent too, but
+    less accurate than a scale a row: smooth the activations first (`smoothing_factors`).
+    """
+    step = builder.constant(activation_scale, np.float32)
+    values = builder.apply(
+        "QuantizeLinear", rows, step, builder.constant(128, np.uint8), label=f"{label}_rows"
+    )
+    weight, scale = quantize_weight(layer.weight)
+    bias = "" if layer.bias is None else builder.constant(layer.bias, np.float32, label=f"{label}_bias")
+    scales = (scale * np.float32(activation_scale)).astype(np.float32)
+    return _integer_product(builder, values, weight, scales, 128, bias, label)
+
+
+def _quantize(builder: GraphBuilder, rows: str, scale: str, zero_points: str) -> str:
+    """`QuantizeLinear` wants the scale of each row as `(rows,)`; without zero points a zero is the byte 0."""
+    flat = builder.apply("Reshape", scale, builder.constant([-1], np.int64))
+    return builder.apply("QuantizeLinear", rows, flat, zero_points, axis=0)
+
+
+def _integer_product(
+    builder: GraphBuilder,
+    values: str,
+    weight: npt.NDArray[np.int8],
+    scale: Floats,
+    zero_point: int,
+    bias: str,
+    label: str,
+) -> str:
+    return builder.apply(
+        "MatMulIntegerToFloat",
+        values,
+        builder.constant(weight, label=f"{label}_weight"),
+        builder.constant(1, np.float32),
+        builder.constant(scale, np.float32, label=f"{label}_scale"),
+        builder.constant(zero_point, np.uint8),
+        "",
+        bias,
+        domain=MICROSOFT,
+        label=label,
+    )
+
+
+def _with_bias(builder: GraphBuilder, product: str, bias: npt.NDArray[np.floating] | None, label: str) -> str:
+    if bias is None:
+        return product
+    return builder.apply(
+        "Add", product, builder.constant(bias, np.float32, label=f"{label}_bias"), label=f"{label}_biased"
+    )
