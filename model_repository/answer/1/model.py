@@ -1,0 +1,65 @@
+"""Triton adapter of `answer`: forwards a request to the decoupled `generator`, answers once."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from answering import Delta, IncompleteStreamError, gather
+
+GENERATOR_OUTPUTS = ["ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS"]
+
+
+class TritonPythonModel:
+    """Each request waits for its answer on a thread of its own, so that one instance holds them all.
+
+    The threads are bounded by the generator, which refuses at once what its slots and queue cannot hold.
+    """
+
+    def execute(self, requests: list[Any]) -> None:
+        """Hand every request to a thread; the response comes through its sender."""
+        for request in requests:
+            threading.Thread(target=self._answer, args=(request, request.get_response_sender())).start()
+
+    def _answer(self, request: Any, sender: Any) -> None:
+        try:
+            answer = gather(self._deltas(request, sender))
+        except _GeneratorError as error:
+            response = pb_utils.InferenceResponse(error=error.args[0])
+        except IncompleteStreamError as error:
+            response = pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+        else:
+            response = pb_utils.InferenceResponse(
+                output_tensors=[
+                    _tensor("ANSWER", answer.text, np.object_),
+                    _tensor("FINISH_REASON", answer.finish_reason.encode(), np.object_),
+                    _tensor("PROMPT_TOKENS", answer.prompt_tokens, np.int32),
+                    _tensor("ANSWER_TOKENS", answer.answer_tokens, np.int32),
+                ]
+            )
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _deltas(self, request: Any, sender: Any) -> Iterator[Delta]:
+        forwarded = pb_utils.InferenceRequest(
+            model_name="generator", requested_output_names=GENERATOR_OUTPUTS, inputs=request.inputs()
+        )
+        for response in forwarded.exec(decoupled=True):
+            if response.has_error():
+                raise _GeneratorError(response.error())
+            values = {tensor.name(): tensor.as_numpy().reshape(-1)[0] for tensor in response.output_tensors()}
+            if values:  # the final response of a decoupled model is empty
+                yield Delta(
+                    text=values["ANSWER_DELTA"],
+                    finish_reason=values["FINISH_REASON"].decode(),
+                    prompt_tokens=int(values["PROMPT_TOKENS"]),
+                    answer_tokens=int(values["ANSWER_TOKENS"]),
+                )
+
+
+class _GeneratorError(Exception):
+    """Carries the generator's TritonError, with its code, to the response."""
+
+
+def _tensor(name: str, value: object, dtype: type) -> Any:
+    return pb_utils.Tensor(name, np.array([[value]], dtype=dtype))
