@@ -1,0 +1,101 @@
+"""The whole way of a query on a real Triton: every ensemble, every protocol, the same facts."""
+
+import json
+
+import httpx2
+import numpy as np
+import pytest
+from triton_rag_client import RagClient
+from triton_rag_server import TritonServer
+
+pytestmark = pytest.mark.integration
+
+QUESTION = "How do I join two path components?"
+
+
+def test_an_answer_carries_its_passages_and_counts(client: RagClient) -> None:
+    answer = client.ask(QUESTION, max_tokens=24)
+    assert answer.text.strip()
+    assert any(passage.title == "os.path.join" for passage in answer.passages)
+    assert 1 <= answer.passages_used <= len(answer.passages)
+    assert answer.finish_reason in ("stop", "length")
+    assert answer.prompt_tokens > 50
+    assert 1 <= answer.answer_tokens <= 24
+
+
+def test_a_stream_gives_the_passages_first_and_then_the_same_answer(client: RagClient) -> None:
+    answer = client.ask(QUESTION, max_tokens=24)
+    deltas = list(client.stream(QUESTION, max_tokens=24))
+    assert "".join(delta.text for delta in deltas) == answer.text
+    assert deltas[0].passages == answer.passages
+    assert all(not delta.passages for delta in deltas[1:])
+    assert [delta.finish_reason for delta in deltas if delta.finish_reason] == [answer.finish_reason]
+    assert deltas[-1].answer_tokens == answer.answer_tokens
+    assert len(deltas) > 2
+
+
+def test_both_protocols_answer_alike(rag_server: TritonServer) -> None:
+    with RagClient(rag_server.grpc_url) as grpc_client, RagClient(rag_server.http_url) as http_client:
+        assert grpc_client.ask(QUESTION, max_tokens=16) == http_client.ask(QUESTION, max_tokens=16)
+        assert grpc_client.retrieve(QUESTION, passages_k=7) == http_client.retrieve(QUESTION, passages_k=7)
+        assert np.array_equal(grpc_client.embed(QUESTION), http_client.embed(QUESTION))
+
+
+@pytest.mark.parametrize("retriever", ["dense", "bm25", "hybrid"])
+def test_each_retriever_finds_the_passage(client: RagClient, retriever: str) -> None:
+    passages = client.retrieve("os.path.join", retriever=retriever, passages_k=5)
+    assert len(passages) == 5
+    assert "os.path.join" in [passage.title for passage in passages]
+    assert [passage.score for passage in passages] == sorted((passage.score for passage in passages), reverse=True)
+
+
+def test_a_batch_of_queries_gives_each_its_own(client: RagClient) -> None:
+    queries = ["sort a list", "", "open a file for reading", "ein Wörterbuch mit Umlauten 🐍"]
+    good = [query for query in queries if query]
+    together = client.embed(good)
+    for query, vector in zip(good, together, strict=True):
+        assert np.array_equal(client.embed(query), vector)
+
+
+def test_the_same_seed_gives_the_same_answer_and_another_seed_another(client: RagClient) -> None:
+    def sampled(seed: int) -> str:
+        return client.ask(QUESTION, max_tokens=32, temperature=1.2, seed=seed).text
+
+    assert sampled(7) == sampled(7)
+    assert len({sampled(seed) for seed in range(4)}) > 1
+
+
+def test_a_stop_string_ends_the_answer_before_it(client: RagClient) -> None:
+    whole = client.ask(QUESTION, max_tokens=24).text
+    stop = whole.split()[2]
+    cut = client.ask(QUESTION, max_tokens=24, stop=[stop])
+    assert cut.text == whole[: whole.index(stop)]
+    assert cut.finish_reason == "stop"
+
+
+def test_generate_answers_plain_json(rag_server: TritonServer) -> None:
+    response = httpx2.post(
+        f"{rag_server.http_url}/v2/models/rag/generate",
+        json={"QUERY": QUESTION, "MAX_TOKENS": 8, "PASSAGES_K": 2},
+        timeout=120,
+    )
+    reply = response.json()
+    assert response.status_code == 200, reply
+    assert reply["ANSWER"]
+    assert len(reply["PASSAGE_TITLE"]) == 2
+    assert reply["FINISH_REASON"] == "length"
+    assert reply["ANSWER_TOKENS"] == 8
+
+
+def test_generate_stream_sends_server_sent_events(rag_server: TritonServer) -> None:
+    with httpx2.stream(
+        "POST",
+        f"{rag_server.http_url}/v2/models/rag_stream/generate_stream",
+        json={"QUERY": QUESTION, "MAX_TOKENS": 8},
+        timeout=120,
+    ) as response:
+        events = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line]
+    assert all("error" not in event for event in events)
+    assert events[0]["PASSAGE_ID"]
+    assert events[-1]["FINISH_REASON"] == "length"
+    assert "".join(event["ANSWER_DELTA"] for event in events).strip()
