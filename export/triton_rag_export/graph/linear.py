@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
 
 Precision = Literal["fp32", "fp16", "int8"]
