@@ -104,7 +104,7 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 
 def fingerprint(source: ModelSource) -> str:
-    """SHA-256 over the names and contents of the weight, configuration and tokenizer files, in hexadecimal."""
+    """SHA-256, in hexadecimal, over the names and contents of weights, configuration and tokenizer."""
     digest = hashlib.sha256()
     for path in _model_files(source):
         with path.open("rb") as file:
