@@ -1,0 +1,215 @@
+"""The engine: many answers at once from one model, on one thread.
+
+Whoever asks calls `submit` from any thread; everything else happens on the engine's own thread, in steps. A
+step reads arrivals, drops who went away, gives free slots to who waited longest, runs the model once over the
+rows that the scheduler planned, and sends each answer what is new. Without work the thread sleeps on a
+condition.
+
+What fails, fails narrowly: a request that can never fit is refused at once, a sink that raises loses only its
+own answer, and a model's exception ends the requests of that step while the engine goes on.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence as Rows
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from generation import delivery
+from generation.adapter import ModelAdapter, SlotRows, StepResult
+from generation.detokenizer import Detokenizer, special_token_ids
+from generation.errors import (
+    CancelledError,
+    EngineClosedError,
+    GenerationError,
+    QueueFullError,
+    StepError,
+)
+from generation.options import GenerationOptions
+from generation.prompt_check import checked_prompt
+from generation.scheduler import Scheduler
+from generation.sequence import Sequence, Sink
+from generation.settings import ServingSettings, check_fit
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Continuous batching over one adapter.
+
+    Args:
+        adapter: the model; only the engine's thread calls it.
+        tokenizer: the model's tokenizer.
+        settings: the limits served.
+
+    Raises:
+        SettingsError: the settings do not fit the adapter.
+    """
+
+    def __init__(self, adapter: ModelAdapter, tokenizer: Tokenizer, settings: ServingSettings) -> None:
+        check_fit(settings, adapter)
+        self._adapter = adapter
+        self._tokenizer = tokenizer
+        self._special_token_ids = special_token_ids(tokenizer)
+        self._settings = settings
+        self._scheduler = Scheduler(adapter.slots, settings.prefill_chunk, adapter.max_rows_a_step)
+        self._changed = threading.Condition()
+        self._arrivals: deque[Sequence] = deque()  # guarded by _changed, like the three below
+        self._in_flight = 0
+        self._is_closed = False
+        self._drain_until_s = 0.0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> int:
+        """How many requests have a slot."""
+        return self._scheduler.running
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests run or wait."""
+        return self._in_flight
+
+    def start(self) -> None:
+        """Start the engine's thread."""
+        self._thread = threading.Thread(target=self._loop, name="generation-engine", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, prompt_ids: npt.NDArray[np.int32] | Rows[int], options: GenerationOptions, sink: Sink
+    ) -> None:
+        """Hand a request over; its answer goes to the sink, from the engine's thread.
+
+        Args:
+            prompt_ids: the prompt's tokens, in any shape of one row.
+            options: what is asked for.
+            sink: where the answer goes.
+
+        Raises:
+            PromptError: the prompt is empty, has unknown tokens, or leaves no room for MAX_TOKENS.
+            QueueFullError: `max_queue` requests wait already.
+            EngineClosedError: the engine is shutting down.
+        """
+        prompt = checked_prompt(
+            prompt_ids, options.max_tokens, self._adapter.capacity, self._adapter.vocabulary_size
+        )
+        detokenizer = Detokenizer(self._tokenizer, self._special_token_ids)
+        sequence = Sequence(prompt, options, sink, detokenizer, self._adapter.end_token_ids)
+        with self._changed:
+            self._check_room()
+            self._in_flight += 1
+            self._arrivals.append(sequence)
+            self._changed.notify_all()
+
+    def run_step(self) -> bool:
+        """Do one step; the engine's thread calls this, or a test in its place.
+
+        Returns:
+            Whether there was anything to run.
+        """
+        self._receive()
+        self._drop_cancelled()
+        self._scheduler.admit()
+        rows = self._scheduler.plan()
+        if not rows:
+            return False
+        try:
+            result = self._adapter.step(rows, logits=self._needs_logits(rows))
+        except Exception as error:
+            logger.exception("a step over %d requests failed", len(rows))
+            self._fail([self._scheduler.in_slot(row.slot) for row in rows], _step_error(error))
+        else:
+            self._deliver(rows, result)
+        return True
+
+    def close(self, drain_s: float = 0.0) -> None:
+        """Take no more requests, finish those in flight while time lasts, fail the rest, and stop the thread.
+
+        Args:
+            drain_s: how long requests in flight may go on, in seconds.
+        """
+        with self._changed:
+            self._is_closed = True
+            self._drain_until_s = time.monotonic() + drain_s
+            self._changed.notify_all()
+        if self._thread is None:
+            self._loop()
+        else:
+            self._thread.join()
+
+    def _check_room(self) -> None:
+        if self._is_closed:
+            raise EngineClosedError("the generator is shutting down; ask again when it is back")
+        slots, max_queue = self._adapter.slots, self._settings.max_queue
+        if self._in_flight >= slots + max_queue:
+            raise QueueFullError(
+                f"{self._in_flight} requests run or wait; allowed: {slots} run and {max_queue} wait; "
+                "ask again later"
+            )
+
+    def _loop(self) -> None:
+        while self._wait_for_work():
+            try:
+                self.run_step()
+            except Exception as error:  # ours: end the requests that it may concern, never the thread
+                logger.exception("the engine failed in a step")
+                self._fail(list(self._scheduler), _step_error(error))
+        self._receive()
+        self._fail(list(self._scheduler), EngineClosedError("the generator was shut down; ask again"))
+
+    def _wait_for_work(self) -> bool:
+        """Sleep until something is in flight; whether to go on."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._in_flight > 0 or self._is_closed)
+            if self._is_closed:
+                return self._in_flight > 0 and time.monotonic() < self._drain_until_s
+            return True
+
+    def _receive(self) -> None:
+        """Let arrivals wait for a slot, and tell each that it was taken, so that sources show before text."""
+        with self._changed:
+            arrived = list(self._arrivals)
+            self._arrivals.clear()
+        for sequence in arrived:
+            self._scheduler.add(sequence)
+        for sequence in arrived:
+            if not delivery.announce(sequence):
+                self._end(sequence)
+
+    def _drop_cancelled(self) -> None:
+        for sequence in list(self._scheduler):
+            if delivery.is_cancelled(sequence):
+                self._fail([sequence], CancelledError("the request was cancelled by who sent it"))
+
+    def _needs_logits(self, rows: list[SlotRows]) -> bool:
+        return any(row.outputs and self._scheduler.in_slot(row.slot).is_sampled for row in rows)
+
+    def _deliver(self, rows: list[SlotRows], result: StepResult) -> None:
+        """Hand each request the next tokens that its rows gave."""
+        output = 0
+        for row in rows:
+            sequence = self._scheduler.in_slot(row.slot)
+            sequence.past += len(row.token_ids)
+            if row.outputs:
+                logits = None if result.logits is None else result.logits[output]
+                if not delivery.advance(sequence, int(result.token_ids[output]), logits):
+                    self._end(sequence)
+            output += row.outputs
+
+    def _fail(self, sequences: list[Sequence], error: GenerationError) -> None:
+        for sequence in sequences:
+            delivery.fail(sequence, error)
+            self._end(sequence)
+
+    def _end(self, sequence: Sequence) -> None:
+        self._scheduler.remove(sequence)
+        with self._changed:
+            self._in_flight -= 1
+
+
+def _step_error(error: Exception) -> StepError:
+    return StepError(f"generation failed in this step ({type(error).__name__}: {error}); ask again")

@@ -1,0 +1,135 @@
+"""What one request asks for, validated from the raw values of its optional input tensors.
+
+An absent tensor means the default; a wrong value is an error that names tensor, value and allowed range,
+never a silent default.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy.typing as npt
+
+from generation.errors import OptionError
+from generation.settings import ServingSettings
+
+OPTION_NAMES = ("MAX_TOKENS", "TEMPERATURE", "TOP_K", "TOP_P", "SEED", "STOP")
+
+MAX_TEMPERATURE = 2.0
+MAX_TOP_K = 1000
+MAX_SEED = 2**63 - 1
+MAX_STOP_STRINGS = 8
+MAX_STOP_CHARACTERS = 64
+
+_SHOWN_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """The options of one request; the values are taken to be valid, `parse` is what checks them.
+
+    Attributes:
+        max_tokens: the answer has at most this many tokens.
+        temperature: 0 is greedy and deterministic; larger is more random.
+        top_k: only the k most probable tokens are drawn from; 0 is all of them.
+        top_p: only the most probable tokens that together reach this probability are drawn from.
+        seed: the same seed gives the same answer; None is a different answer each time.
+        stop: the answer ends before the first of these strings.
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, tensors: Mapping[str, npt.NDArray[Any]], settings: ServingSettings) -> Self:
+        """Validate the options of a request.
+
+        Args:
+            tensors: the option tensors present, by name; one value each, but for STOP, in any shape.
+            settings: the limits and defaults served.
+
+        Raises:
+            OptionError: a value is not allowed.
+        """
+        seed = _integer(tensors, "SEED", -1, 0, MAX_SEED)
+        return cls(
+            max_tokens=_integer(tensors, "MAX_TOKENS", settings.default_max_tokens, 1, settings.max_tokens),
+            temperature=_temperature(tensors),
+            top_k=_integer(tensors, "TOP_K", 0, 0, MAX_TOP_K),
+            top_p=_top_p(tensors),
+            seed=None if seed < 0 else seed,
+            stop=_stop(tensors),
+        )
+
+
+def _integer(tensors: Mapping[str, npt.NDArray[Any]], name: str, default: int, low: int, high: int) -> int:
+    value = _single(tensors, name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise OptionError(f"{name} is {value!r}; allowed: a whole number from {low} to {high}")
+    return value
+
+
+def _temperature(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
+    value = _number(tensors, "TEMPERATURE", 0.0)
+    if not 0.0 <= value <= MAX_TEMPERATURE:
+        raise OptionError(
+            f"TEMPERATURE is {value:g}; allowed: a number from 0 (greedy) to {MAX_TEMPERATURE:g}"
+        )
+    return value
+
+
+def _top_p(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
+    value = _number(tensors, "TOP_P", 1.0)
+    if not 0.0 < value <= 1.0:
+        raise OptionError(f"TOP_P is {value:g}; allowed: a number above 0, up to 1 (off)")
+    return value
+
+
+def _number(tensors: Mapping[str, npt.NDArray[Any]], name: str, default: float) -> float:
+    value = _single(tensors, name)
+    if value is None:
+        return default
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise OptionError(f"{name} is {value!r}; allowed: a number")
+    return float(value)
+
+
+def _single(tensors: Mapping[str, npt.NDArray[Any]], name: str) -> Any:
+    """The one value of a tensor as a Python number, or None if the tensor is absent."""
+    values = tensors.get(name)
+    if values is None:
+        return None
+    if values.size != 1:
+        raise OptionError(f"{name} has {values.size} values; allowed: one value, or leave it out")
+    return values.item()
+
+
+def _stop(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...]:
+    values = tensors.get("STOP")
+    if values is None:
+        return ()
+    if values.size > MAX_STOP_STRINGS:
+        raise OptionError(f"STOP has {values.size} strings; allowed: at most {MAX_STOP_STRINGS}")
+    return tuple(_stop_string(value) for value in values.reshape(-1).tolist())
+
+
+def _stop_string(value: Any) -> str:
+    try:
+        text = value.decode("utf-8") if isinstance(value, bytes) else value
+    except UnicodeDecodeError as error:
+        shown = repr(value[:_SHOWN_CHARACTERS])
+        raise OptionError(f"STOP holds {shown}; allowed: strings in UTF-8 ({error.reason})") from error
+    if not isinstance(text, str):
+        raise OptionError(f"STOP holds {text!r}; allowed: strings")
+    if not 1 <= len(text) <= MAX_STOP_CHARACTERS:
+        shown = repr(text[:_SHOWN_CHARACTERS])
+        raise OptionError(
+            f"STOP holds a string of {len(text)} characters ({shown}); allowed: 1 to {MAX_STOP_CHARACTERS}"
+        )
+    return text
