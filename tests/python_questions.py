@@ -1,7 +1,7 @@
 """The hand-written questions about Python (`tests/data/`) and the passages that answer them.
 
-A question names the words that answer it. Passages are found by those words, so that the set outlives any change to
-the way documents are cut.
+A question names the words that answer it. Passages are found by those words, so that the set outlives any
+change to the way documents are cut.
 """
 
 import json
@@ -52,8 +52,8 @@ def answering_passages(
         passages: The text of every passage by its id.
 
     Returns:
-        For each question the ids of the passages that contain one of its quotes. A quote that was cut in two counts
-        for both passages: each must hold one half of it.
+        For each question the ids of the passages that contain one of its quotes. A quote that was cut in
+        two counts for every passage that holds one half of it.
 
     Raises:
         LookupError: No passage holds any of a question's quotes.
