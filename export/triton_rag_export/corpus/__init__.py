@@ -1,0 +1,16 @@
+"""From sources of text to the passages that are searched: read, cut, drop repetitions."""
+
+from triton_rag_export.corpus.cut import cut_passages, whole_passages
+from triton_rag_export.corpus.document import Document, Passage
+from triton_rag_export.corpus.duplicates import UniquePassages, without_duplicates
+from triton_rag_export.corpus.read import read_documents
+
+__all__ = [
+    "Document",
+    "Passage",
+    "UniquePassages",
+    "cut_passages",
+    "read_documents",
+    "whole_passages",
+    "without_duplicates",
+]

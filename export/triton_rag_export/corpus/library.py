@@ -1,0 +1,142 @@
+"""The public names of the standard library with their docstrings, in an order that is always the same.
+
+Modules are imported to be read. Those that do something when imported, that belong to the test suite, or that
+another name documents better are left out by name; those that this Python was built without are skipped.
+"""
+
+import contextlib
+import importlib
+import inspect
+import io
+import pkgutil
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+# fmt: off
+_LEFT_OUT = frozenset({
+    # open windows, browsers or terminals, print, or change the process when they are imported
+    "antigravity", "idlelib", "readline", "rlcompleter", "this", "tkinter", "turtle", "turtledemo",
+    # tests, installers and data
+    "ensurepip", "lib2to3", "pydoc_data", "test", "venv",
+    # deprecated, and gone in a supported version
+    "asynchat", "asyncore", "distutils", "imp", "msilib", "smtpd", "sre_compile", "sre_constants", "sre_parse",
+    # documented as os.path, os, codecs and urllib
+    "encodings", "genericpath", "nt", "ntpath", "nturl2path", "posix", "posixpath",
+})
+# fmt: on
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedName:
+    """A public name of the standard library.
+
+    Attributes:
+        name: as a user writes it, such as `os.path.join`, `str.join` or `asyncio`.
+        signature: such as `(a, *p)`; "" where there is none or Python does not know it.
+        doc: its own docstring, indentation removed.
+    """
+
+    name: str
+    signature: str
+    doc: str
+
+
+def documented_names() -> Iterator[DocumentedName]:
+    """Modules, their public functions and classes, and the classes' public methods and properties.
+
+    A name that several modules offer is given once, under the shortest path.
+    """
+    seen: set[int] = set()
+    kept: list[Any] = []  # objects made on the fly must live as long as their id is remembered
+    for path, module in _modules():
+        yield from _documented(path, module)
+        for name, value in _public_members(module):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            kept.append(value)
+            full_name = name if path == "builtins" else f"{path}.{name}"
+            yield from _documented(full_name, value)
+            if inspect.isclass(value):
+                yield from _documented_members(full_name, value)
+
+
+def _modules() -> Iterator[tuple[str, ModuleType]]:
+    """Public modules by depth and name, `builtins` first: what is there has its shortest name there."""
+    top = [name for name in sys.stdlib_module_names if not name.startswith("_") and name not in _LEFT_OUT]
+    modules = {name: module for name in sorted(top) if (module := _imported(name))}
+    nested = {"os.path": importlib.import_module("os.path")}
+    for name, module in modules.items():
+        for path in _submodule_paths(name, module):
+            if submodule := _imported(path):
+                nested[path] = submodule
+    yield "builtins", modules.pop("builtins")
+    yield from sorted(modules.items())
+    yield from sorted(nested.items())
+
+
+def _submodule_paths(name: str, module: ModuleType) -> list[str]:
+    folders = getattr(module, "__path__", None)
+    if folders is None:
+        return []
+    found = (info.name for info in pkgutil.iter_modules(folders))
+    return [f"{name}.{part}" for part in found if not part.startswith("_") and part not in _LEFT_OUT]
+
+
+def _imported(path: str) -> ModuleType | None:
+    """The module, or None where this Python or platform cannot import it."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(path)
+        except (Exception, SystemExit):  # platform modules fail in many ways, and each only means "not here"
+            return None
+
+
+def _public_members(module: ModuleType) -> list[tuple[str, Any]]:
+    """What `__all__` lists, else what the module itself defines; `bytes` before `bytearray`."""
+    listed = getattr(module, "__all__", None)
+    names = sorted(set(vars(module) if listed is None else listed), key=lambda name: (len(name), name))
+    members = []
+    for name in names:
+        if name.startswith("_"):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = getattr(module, name, None)
+        own = listed is not None or getattr(value, "__module__", None) == module.__name__
+        if own and value is not None and not inspect.ismodule(value):
+            members.append((name, value))
+    return members
+
+
+def _documented_members(path: str, owner: type) -> Iterator[DocumentedName]:
+    """The methods and properties that a class itself defines."""
+    for name, value in sorted(vars(owner).items()):
+        if not name.startswith("_") and not inspect.isclass(value):
+            callable_value = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+            yield from _documented(f"{path}.{name}", callable_value)
+
+
+def _documented(name: str, value: Any) -> Iterator[DocumentedName]:
+    """The name with its own docstring; nothing where that is its type's, such as the one of every int."""
+    doc = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", None)
+    if not isinstance(doc, str) or (doc == type(value).__doc__ and not inspect.isclass(value)):
+        return
+    if cleaned := inspect.cleandoc(doc).strip():
+        yield DocumentedName(name, _signature(value), cleaned)
+
+
+def _signature(value: Any) -> str:
+    if not callable(value):
+        return ""
+    try:
+        return _ADDRESS.sub("", str(inspect.signature(value)))
+    except (ValueError, TypeError):
+        return ""
