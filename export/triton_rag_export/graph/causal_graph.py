@@ -1,0 +1,221 @@
+"""The ragged graph of a causal language model: one step over all slots, whatever each of them brings.
+
+Linear layers see packed rows only, (rows, channels): the new tokens of all slots under one another, without
+padding. Attention alone needs a rectangle: rows are gathered to (slots, longest, channels), attended over
+each slot's cache by `GroupQueryAttention`, whose input `query_seqlens` says how many rows of a slot are
+real, and gathered back. The cache is written in place when the caller binds `past` and `present` to one
+buffer. The head sees only the rows whose next token is asked for. So one graph decodes, prefills in chunks,
+verifies drafts, and any mix of these, at any shape.
+
+Physics: decoding reads every weight once a step, whatever the number of rows, so it is bound by memory and
+gets cheaper a token with each slot that joins; a prefill chunk of a hundred rows is bound by arithmetic.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer
+from triton_rag_export.graph.linear import (
+    Floats,
+    LinearWeights,
+    Precision,
+    QuantizedRows,
+    float_linear,
+    quantize_rows,
+    quantized_linear,
+    row_zero_points,
+    stored,
+)
+from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
+
+# RMSNormalization is standard since opset 23; after an Add it takes half the time of the fused
+# SkipSimplifiedLayerNormalization from 64 rows up.
+OPSET = 23
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Names of what every layer's attention reads."""
+
+    to_slots: str
+    to_rows: str
+    last_positions: str
+    query_lengths: str
+    capacity: str
+    cosines: str
+    sines: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """What every function here needs: where to build, what, and how precisely."""
+
+    graph: GraphBuilder
+    model: CausalModel
+    precision: Precision
+
+
+def build_causal_graph(model: CausalModel, *, precision: Precision, positions: int) -> GraphBuilder:
+    """Build the graph of one step.
+
+    Inputs, with R rows of all slots, B slots of L padded rows each, C the capacity of the caches, and O
+    output rows: `token_ids` (R,) int64; `to_slots` (B, L) int64, which row stands at each place (any row
+    where padded); `to_rows` (R,) int64, at which place of the flattened (B * L,) each row stands;
+    `output_rows` (O,) int64; `last_positions` (B,) int32, tokens in the cache after the step minus one, and 0
+    for a slot without rows; `query_lengths` (B,) int32, the slot's rows; `capacity` () int32, always C;
+    `past_key_<layer>` and `past_value_<layer>` (B, kv_heads, C, head_size).
+
+    Outputs: `next_token_ids` (O,) int64; `logits` (O, vocabulary); `present_key_<layer>` and
+    `present_value_<layer>`, to be bound to the same buffers as the past.
+
+    Args:
+        model: the model.
+        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32 on a CPU; "int8".
+        positions: how many positions the rotary tables hold; no row, padding included, may lie beyond.
+    """
+    build = _Build(GraphBuilder("causal_step", opset=OPSET), model, precision)
+    graph = build.graph
+    token_ids = graph.input("token_ids", np.int64, ["rows"])
+    step = _step_inputs(build, positions)
+    output_rows = graph.input("output_rows", np.int64, ["output_rows"])
+    hidden = _embed(build, token_ids)  # (rows, hidden)
+    zero_points = row_zero_points(graph, hidden) if precision == "int8" else ""
+    for index, layer in enumerate(model.layers):
+        with graph.scope(f"layer_{index}"):
+            hidden = _attend(build, step, layer, index, hidden, zero_points)
+            hidden = _feed_forward(build, layer, hidden, zero_points)
+    _predict(build, graph.apply("Gather", hidden, output_rows, axis=0, label="output_hidden"))
+    return graph
+
+
+def _step_inputs(build: _Build, positions: int) -> _Step:
+    graph = build.graph
+    cosines, sines = build.model.rotary.tables(positions)
+    return _Step(
+        to_slots=graph.input("to_slots", np.int64, ["slots", "longest"]),
+        to_rows=graph.input("to_rows", np.int64, ["rows"]),
+        last_positions=graph.input("last_positions", np.int32, ["slots"]),
+        query_lengths=graph.input("query_lengths", np.int32, ["slots"]),
+        capacity=graph.input("capacity", np.int32, []),
+        cosines=graph.constant(cosines, np.float32, label="cosines"),
+        sines=graph.constant(sines, np.float32, label="sines"),
+    )
+
+
+def _embed(build: _Build, token_ids: str) -> str:
+    graph, table = build.graph, build.model.embedding
+    if build.precision == "fp32":
+        return graph.apply("Gather", graph.constant(table, label="embedding"), token_ids, axis=0)
+    half = graph.constant(table.astype(np.float16), label="embedding")
+    return graph.apply("Cast", graph.apply("Gather", half, token_ids, axis=0), to=1, label="embedded")
+
+
+def _attend(
+    build: _Build, step: _Step, layer: DecoderLayer, index: int, hidden: str, zero_points: str
+) -> str:
+    """Attention over the slot's cache, added to the residual stream: (rows, hidden) to (rows, hidden)."""
+    graph = build.graph
+    normal = _normalize(build, hidden, layer.attention_norm, "attention_norm")
+    packed = LinearWeights(*_side_by_side(layer.query, layer.key, layer.value))
+    queries = _linear(build, _prepare(build, normal, zero_points, "normal"), packed, "query_key_value")
+    padded = graph.apply("Gather", queries, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
+    attended = _group_query_attention(build, step, layer, index, padded)
+    width = layer.query.weight.shape[1]
+    flat = graph.apply("Reshape", attended, graph.constant([-1, width], np.int64))
+    rows = graph.apply("Gather", flat, step.to_rows, axis=0, label="attended_rows")  # (rows, heads * size)
+    update = _linear(
+        build, _prepare(build, rows, zero_points, "attended"), layer.attention_output, "attention_output"
+    )
+    return graph.apply("Add", hidden, update, label="attention_residual")
+
+
+def _group_query_attention(build: _Build, step: _Step, layer: DecoderLayer, index: int, queries: str) -> str:
+    graph, shape = build.graph, layer.shape(build.model.head_size)
+    past, present = ([f"{time}_{what}_{index}" for what in ("key", "value")] for time in ("past", "present"))
+    cache_shape: list[int | str] = ["slots", shape.kv_heads, "capacity", build.model.head_size]
+    for name in past:
+        graph.input(name, np.float32, cache_shape)
+    norms = ["" if norm is None else graph.constant(norm) for norm in (layer.query_norm, layer.key_norm)]
+    attended = f"attended_{index}"
+    inputs = [queries, "", "", *past, step.last_positions, step.capacity, step.cosines, step.sines]
+    graph.apply_named(
+        "GroupQueryAttention",
+        [*inputs, "", "", "", "", "", *norms, step.query_lengths],
+        [attended, *present],
+        domain=MICROSOFT,
+        num_heads=shape.heads,
+        kv_num_heads=shape.kv_heads,
+        do_rotary=1,
+        qk_norm_epsilon=build.model.norm_epsilon,
+    )
+    for name in present:
+        graph.output(name, np.float32, cache_shape)
+    return attended
+
+
+def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str, zero_points: str) -> str:
+    """down(SiLU(gate(x)) * up(x)), added to the residual stream: (rows, hidden) to (rows, hidden)."""
+    graph = build.graph
+    normal = _normalize(build, hidden, layer.feed_forward_norm, "feed_forward_norm")
+    inputs = _prepare(build, normal, zero_points, "normal")
+    gate, up = _linear(build, inputs, layer.gate, "gate"), _linear(build, inputs, layer.up, "up")
+    # QuickGelu with alpha 1 is SiLU, in one pass.
+    opened = graph.apply("QuickGelu", gate, domain=MICROSOFT, alpha=1.0)
+    gated = graph.apply("Mul", opened, up, label="gated")  # (rows, feed_forward)
+    update = _linear(build, _prepare(build, gated, zero_points, "gated"), layer.down, "down")
+    return graph.apply("Add", hidden, update, label="feed_forward_residual")
+
+
+def _predict(build: _Build, hidden: str) -> None:
+    """Logits and the most probable token of the output rows."""
+    graph, model = build.graph, build.model
+    normal = _normalize(build, hidden, model.final_norm, "final_norm")
+    logits = _head(build, normal)
+    vocabulary = model.vocabulary_size
+    graph.apply_named("Identity", [logits], ["logits"])
+    graph.output("logits", np.float32, ["output_rows", vocabulary])
+    graph.apply_named("ArgMax", ["logits"], ["next_token_ids"], axis=1, keepdims=0)
+    graph.output("next_token_ids", np.int64, ["output_rows"])
+
+
+def _head(build: _Build, normal: str) -> str:
+    graph, head = build.graph, build.model.head
+    if build.precision == "int8":
+        weights = LinearWeights(build.model.embedding.T) if head is None else head
+        rows = quantize_rows(graph, normal, row_zero_points(graph, normal), label="output_hidden_rows")
+        return quantized_linear(graph, rows, weights, label="head")
+    if head is not None:
+        return float_linear(graph, normal, head, precision=build.precision, label="head")
+    table = stored(graph, build.model.embedding, build.precision, label="embedding")
+    return graph.apply("Gemm", normal, table, transB=1, label="head")
+
+
+def _normalize(build: _Build, rows: str, weight: Floats, label: str) -> str:
+    scale = build.graph.constant(weight, np.float32, label=f"{label}_weight")
+    epsilon = build.model.norm_epsilon
+    return build.graph.apply("RMSNormalization", rows, scale, axis=-1, epsilon=epsilon, label=label)
+
+
+def _prepare(build: _Build, rows: str, zero_points: str, label: str) -> str | QuantizedRows:
+    """Rows as the linear layers of this precision read them, quantized once for all their readers."""
+    if build.precision != "int8":
+        return rows
+    return quantize_rows(build.graph, rows, zero_points, label=f"{label}_rows")
+
+
+def _linear(build: _Build, rows: str | QuantizedRows, layer: LinearWeights, label: str) -> str:
+    if isinstance(rows, QuantizedRows):
+        return quantized_linear(build.graph, rows, layer, label=label)
+    return float_linear(build.graph, rows, layer, precision=build.precision, label=label)
+
+
+def _side_by_side(*layers: LinearWeights) -> tuple[Floats, Floats | None]:
+    """One layer's weight and bias that do the work of several which read the same rows."""
+    weight = np.concatenate([layer.weight for layer in layers], axis=1)
+    if all(layer.bias is None for layer in layers):
+        return weight, None
+    biases = [
+        np.zeros(layer.weight.shape[1], np.float32) if layer.bias is None else layer.bias for layer in layers
+    ]
+    return weight, np.concatenate(biases)
