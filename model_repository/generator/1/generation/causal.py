@@ -1,0 +1,211 @@
+"""Causal language models on the ragged graph: caches in place, one run of ONNX Runtime a step.
+
+The caches of all slots lie in one buffer a layer, and a step binds the stretch from its first to its last
+slot, as past and as present: the graph writes the new keys and values where they belong and copies nothing.
+Slots inside the stretch that bring no rows cost little and stay as they are; keeping busy slots close
+together costs least.
+
+What a slot gets does not depend on its neighbours, bit for bit, in FP32 and in INT8. Nor does it depend on
+how its prompt is cut into chunks, as long as each has two rows or more: attention over exactly one row is
+another code path, whose rounding differs in the last bit, and INT8 can amplify that to another token where two
+are almost equally probable. One row is for decoding; a scheduler should cut no prompt so as to leave one.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import onnxruntime as ort
+
+from generation.adapter import SlotRows, StepResult
+from generation.causal_binding import Caches, StepBinding, StepShape
+from generation.errors import SettingsError
+
+GRAPH_FILE = "generator.onnx"
+DESCRIPTION_FILE = "generator.json"
+BINDINGS_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CausalDescription:
+    """What `generator.json` says about the graph beside it.
+
+    Attributes:
+        family: the model type by transformers' name, such as "llama".
+        precision: "fp32", "fp16" or "int8".
+        kv_heads: heads of the cache of each layer.
+        head_size: channels of a head.
+        vocabulary_size: the width of the logits.
+        end_token_ids: the tokens that end an answer.
+        context_tokens: the longest text that the graph was built for.
+        positions: rows of its rotary tables: the context and the padding of a step.
+    """
+
+    family: str
+    precision: str
+    kv_heads: tuple[int, ...]
+    head_size: int
+    vocabulary_size: int
+    end_token_ids: frozenset[int]
+    context_tokens: int
+    positions: int
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the description in a version folder.
+
+        Raises:
+            SettingsError: the file is missing, not JSON, or not a description.
+        """
+        path = folder / DESCRIPTION_FILE
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields["kv_heads"] = tuple(fields["kv_heads"])
+            fields["end_token_ids"] = frozenset(fields["end_token_ids"])
+            return cls(**fields)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(f"{path}: {error}; build the repository again") from error
+
+    def save(self, folder: Path) -> Path:
+        """Write the description into a version folder.
+
+        Returns:
+            The file written.
+        """
+        path = folder / DESCRIPTION_FILE
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["end_token_ids"] = sorted(self.end_token_ids)
+        path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        return path
+
+
+class CausalAdapter:
+    """A causal language model with a fixed number of slots; one step at a time, from one thread.
+
+    Args:
+        session: the graph.
+        description: of the graph.
+        slots: how many sequences can be in flight.
+        capacity: tokens a slot can hold.
+        max_rows_a_step: rows that one slot may bring to a step.
+    """
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        description: CausalDescription,
+        *,
+        slots: int,
+        capacity: int,
+        max_rows_a_step: int,
+    ) -> None:
+        _check_sizes(description, slots=slots, capacity=capacity, max_rows_a_step=max_rows_a_step)
+        self.slots = slots
+        self.capacity = capacity
+        self.max_rows_a_step = max_rows_a_step
+        self.vocabulary_size = description.vocabulary_size
+        self.end_token_ids = description.end_token_ids
+        self._session = session
+        # The graph wants room behind the past for all rows of a step, padded ones included.
+        self._caches = Caches.allocate(
+            slots, description.kv_heads, capacity + max_rows_a_step, description.head_size
+        )
+        self._bindings: OrderedDict[StepShape, StepBinding] = OrderedDict()
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, slots: int, capacity: int, threads: int = 0, max_rows_a_step: int = 256
+    ) -> Self:
+        """Load `generator.onnx`, its weights and `generator.json`, and allocate the caches.
+
+        Args:
+            folder: the version folder.
+            slots: how many sequences can be in flight.
+            capacity: tokens a slot can hold, at most the context that the graph was built for.
+            threads: threads of the graph; 0: one for each core.
+            max_rows_a_step: rows that one slot may bring to a step.
+
+        Raises:
+            SettingsError: a file is missing or broken, or the sizes do not fit the graph.
+        """
+        description = CausalDescription.load(folder)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Shapes change from step to step: a plan of the memory for each would grow without end.
+        options.enable_mem_pattern = False
+        path = folder / GRAPH_FILE
+        try:
+            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no public class
+            raise SettingsError(f"{path} does not load ({error}); build the repository again") from error
+        return cls(session, description, slots=slots, capacity=capacity, max_rows_a_step=max_rows_a_step)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory of all slots' caches; pages that no token was written to are not resident yet."""
+        return self._caches.size_bytes
+
+    def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
+        """Append each slot's tokens to its cache and give the results of its last rows.
+
+        Args:
+            rows: at least one slot's rows; slots without rows keep their caches unchanged.
+            logits: whether the scores are wanted beside the most probable token.
+
+        Raises:
+            ValueError: rows that do not fit: none, an unknown or repeated slot, no token, a token outside the
+                vocabulary, more rows than `max_rows_a_step`, more tokens than `capacity`.
+        """
+        self._check(rows)
+        binding = self._binding(StepShape.of(rows, logits=logits))
+        binding.fill(rows)
+        self._session.run_with_iobinding(binding.io_binding)
+        return binding.result()
+
+    def _binding(self, shape: StepShape) -> StepBinding:
+        """The binding of a shape; the ones used last are kept, since a new one costs a millisecond or two."""
+        binding = self._bindings.pop(shape, None)
+        if binding is None:
+            binding = StepBinding(self._session, self._caches, shape, self.vocabulary_size)
+            if len(self._bindings) == BINDINGS_KEPT:
+                self._bindings.popitem(last=False)
+        self._bindings[shape] = binding
+        return binding
+
+    def _check(self, rows: Sequence[SlotRows]) -> None:
+        if not rows:
+            raise ValueError("a step without rows; give at least one slot's")
+        slots = [share.slot for share in rows]
+        if len(set(slots)) < len(slots):
+            raise ValueError(f"slots {slots}: a slot appears twice; give each slot's rows once")
+        for share in rows:
+            self._check_share(share)
+
+    def _check_share(self, share: SlotRows) -> None:
+        count = len(share.token_ids)
+        _check_range("slot", share.slot, 0, self.slots - 1)
+        _check_range(f"slot {share.slot}: rows", count, 1, self.max_rows_a_step)
+        _check_range(f"slot {share.slot}: past", share.past, 0, self.capacity - count)
+        _check_range(f"slot {share.slot}: outputs", share.outputs, 0, count)
+        for token_id in (min(share.token_ids), max(share.token_ids)):
+            _check_range(f"slot {share.slot}: token id", token_id, 0, self.vocabulary_size - 1)
+
+
+def _check_range(what: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{what} is {value}; allowed: {least} to {most}")
+
+
+def _check_sizes(description: CausalDescription, *, slots: int, capacity: int, max_rows_a_step: int) -> None:
+    most_rows = description.positions - description.context_tokens
+    allowed = {
+        "slots": (slots, 1, None),
+        "capacity": (capacity, 2, description.context_tokens),
+        "max_rows_a_step": (max_rows_a_step, 1, most_rows),
+    }
+    for name, (value, least, most) in allowed.items():
+        if value < least or (most is not None and value > most):
+            raise SettingsError(f"{name} is {value}; allowed: {least} to {most or 'what memory holds'}")
