@@ -1,0 +1,95 @@
+"""Check that every step is warmed: samples for each bucket, over data files that are there and fit."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from triton_rag_export.repository.config import CONFIG_FILE, data_type_name, forwards_to, is_ensemble
+from triton_rag_export.repository.findings import REBUILD, Finding
+from triton_rag_export.repository.warmup import TRITON_TYPES, WARMUP_FOLDER, count_strings
+
+BUCKETS_FILE = "query_tokenizer.json"
+BUCKETED_MODELS = ("query_tokenizer", "query_encoder")
+_ITEM_BYTES = {triton: np.dtype(numpy).itemsize for numpy, triton in TRITON_TYPES.items()}
+
+
+def check_warmup(repository: Path, configs: Mapping[str, Any]) -> Iterator[Finding]:
+    """Models without warm-up, and samples that Triton would refuse."""
+    for name, config in configs.items():
+        if is_ensemble(config):
+            continue
+        if not config.model_warmup and not forwards_to(config):
+            yield Finding(
+                Path(name, CONFIG_FILE),
+                "is not warmed: it has no model_warmup",
+                f"add a sample a bucket, or {REBUILD}",
+            )
+        for sample in config.model_warmup:
+            yield from _check_sample(repository, name, config, sample)
+    yield from _check_buckets(repository, configs)
+
+
+def _check_sample(repository: Path, name: str, config: Any, sample: Any) -> Iterator[Finding]:
+    file = Path(name, CONFIG_FILE)
+    declared = {tensor.name: tensor for tensor in config.input}
+    for key in sorted(set(sample.inputs) - set(declared)):
+        yield Finding(file, f"warm-up {sample.name!r} sends {key!r}, which is no input of the model", REBUILD)
+    for key, tensor in declared.items():
+        if key not in sample.inputs:
+            if not tensor.optional:
+                yield Finding(file, f"warm-up {sample.name!r} leaves out {key!r}", REBUILD)
+            continue
+        sent = sample.inputs[key]
+        if sent.data_type != tensor.data_type or not _fits(tensor.dims, sent.dims):
+            is_sent = f"{data_type_name(sent.data_type)} {list(sent.dims)}"
+            is_taken = f"{data_type_name(tensor.data_type)} {list(tensor.dims)}"
+            problem = f"warm-up {sample.name!r} sends {key!r} as {is_sent}, but the model takes {is_taken}"
+            yield Finding(file, problem, REBUILD)
+        elif sent.input_data_file:
+            yield from _check_data(repository, Path(name, WARMUP_FOLDER, sent.input_data_file), sent)
+        else:
+            yield Finding(file, f"warm-up {sample.name!r} sends no file as {key!r}", "use input_data_file")
+
+
+def _check_data(repository: Path, file: Path, sent: Any) -> Iterator[Finding]:
+    path = repository / file
+    if not path.is_file():
+        yield Finding(file, "is missing: a warm-up sample needs it", REBUILD)
+        return
+    count = int(np.prod(list(sent.dims), dtype=np.int64))
+    data_type = data_type_name(sent.data_type)
+    if data_type == "TYPE_STRING":
+        found = count_strings(path.read_bytes())
+        if found != count:
+            held = "no serialized strings" if found is None else f"{found} strings"
+            yield Finding(file, f"holds {held}, the sample wants {count}", REBUILD)
+    elif data_type in _ITEM_BYTES and path.stat().st_size != count * _ITEM_BYTES[data_type]:
+        yield Finding(
+            file,
+            f"has {path.stat().st_size} bytes, the sample wants {count * _ITEM_BYTES[data_type]}",
+            REBUILD,
+        )
+
+
+def _check_buckets(repository: Path, configs: Mapping[str, Any]) -> Iterator[Finding]:
+    """The tokenizer pads to its buckets; each must have been seen by the tokenizer and the encoder."""
+    for path in sorted((repository / "query_tokenizer").glob(f"*/{BUCKETS_FILE}")):
+        buckets = json.loads(path.read_text(encoding="utf-8")).get("buckets", [])
+        for name in BUCKETED_MODELS:
+            samples = {sample.name for sample in configs[name].model_warmup} if name in configs else set()
+            missing = [bucket for bucket in buckets if f"bucket_{bucket}" not in samples]
+            if samples and missing:
+                yield Finding(
+                    Path(name, CONFIG_FILE),
+                    f"is not warmed for buckets {', '.join(map(str, missing))}",
+                    f"add a sample for each, or {REBUILD}",
+                )
+
+
+def _fits(declared: Any, sent: Any) -> bool:
+    return len(declared) == len(sent) and all(
+        want in (-1, got) for want, got in zip(declared, sent, strict=True)
+    )
