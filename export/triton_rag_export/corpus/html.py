@@ -1,4 +1,4 @@
-"""HTML to sections: headings split, scripts and navigation go, blocks become lines, `pre` keeps its spaces."""
+"""HTML to sections: headings split, scripts and navigation go, blocks become lines, `pre` keeps spaces."""
 
 import re
 from dataclasses import dataclass, field

@@ -24,7 +24,8 @@ _LEFT_OUT = frozenset({
     # tests, installers and data
     "ensurepip", "lib2to3", "pydoc_data", "test", "venv",
     # deprecated, and gone in a supported version
-    "asynchat", "asyncore", "distutils", "imp", "msilib", "smtpd", "sre_compile", "sre_constants", "sre_parse",
+    "asynchat", "asyncore", "distutils", "imp", "msilib", "smtpd",
+    "sre_compile", "sre_constants", "sre_parse",
     # documented as os.path, os, codecs and urllib
     "encodings", "genericpath", "nt", "ntpath", "nturl2path", "posix", "posixpath",
 })

@@ -1,0 +1,58 @@
+"""What `index.json` says: defaults of a query, how the lists are fused, which encoder made the vectors."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from passage_search.errors import IndexFilesError
+
+SETTINGS_FILE = "index.json"
+RETRIEVERS = ("dense", "bm25", "hybrid")
+MAX_PASSAGES_K = 20
+
+FingerprintValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """What an index is made of and how it is searched.
+
+    Attributes:
+        passages: how many there are.
+        dimension: components of a vector.
+        dense: exact, or hnsw (approximate) for large indexes.
+        retriever: used when a query names none.
+        passages_k: how many passages a query gets when it does not say.
+        candidates: depth of the dense and the bm25 list before fusion.
+        rrf_k: the constant of reciprocal rank fusion.
+        encoder: fingerprint of the encoder that made the vectors.
+    """
+
+    passages: int
+    dimension: int
+    dense: Literal["exact", "hnsw"]
+    retriever: str
+    passages_k: int
+    candidates: int
+    rrf_k: int
+    encoder: Mapping[str, FingerprintValue]
+
+    @classmethod
+    def read(cls, folder: Path) -> "IndexSettings":
+        """Read `index.json`.
+
+        Raises:
+            IndexFilesError: it is missing, or has other keys than ours.
+        """
+        path = folder / SETTINGS_FILE
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise IndexFilesError(f"{path} cannot be used ({error}): build the repository again") from error
+
+    def write(self, folder: Path) -> None:
+        """Write `index.json`."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
