@@ -78,9 +78,7 @@ def _integer(tensors: Mapping[str, npt.NDArray[Any]], name: str, default: int, l
 def _temperature(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
     value = _number(tensors, "TEMPERATURE", 0.0)
     if not 0.0 <= value <= MAX_TEMPERATURE:
-        raise OptionError(
-            f"TEMPERATURE is {value:g}; allowed: a number from 0 (greedy) to {MAX_TEMPERATURE:g}"
-        )
+        raise OptionError(f"TEMPERATURE is {value:g}; allowed: a number from 0 to {MAX_TEMPERATURE:g}")
     return value
 
 
