@@ -7,8 +7,8 @@ together costs least.
 
 What a slot gets does not depend on its neighbours, bit for bit, in FP32 and in INT8. Nor does it depend on
 how its prompt is cut into chunks, as long as each has two rows or more: attention over exactly one row is
-another code path, whose rounding differs in the last bit, and INT8 can amplify that to another token where two
-are almost equally probable. One row is for decoding; a scheduler should cut no prompt so as to leave one.
+another code path, whose rounding differs in the last bit, and INT8 can amplify that to another token where
+two are almost equally probable. One row is for decoding; a scheduler should cut no prompt so as to leave one.
 """
 
 import json

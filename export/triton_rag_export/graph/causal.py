@@ -1,0 +1,206 @@
+"""Export a causal language model: from transformers to the ragged graph that the generator serves.
+
+The steps: load, describe, smooth (INT8), build, write, and compare what was written with where it came from,
+through the adapter that serves it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from generation.causal import CausalAdapter, CausalDescription
+
+from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.causal_graph import build_causal_graph
+from triton_rag_export.graph.causal_model import CausalModel, LayerShape
+from triton_rag_export.graph.generator_quality import (
+    GeneratorQuality,
+    compare_generators,
+    served_logits,
+    torch_logits,
+)
+from triton_rag_export.graph.linear import Precision
+from triton_rag_export.graph.llama import read_llama
+from triton_rag_export.graph.model_source import ModelSource, load_causal_model, load_tokenizer
+from triton_rag_export.graph.smoothing import measure_ranges, smooth
+
+GRAPH_FILE = "generator.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+PADDING_POSITIONS = 1024
+"""Positions behind the context for the padding of a step: a slot may bring as many rows to one."""
+
+SEQUENCE_TOKENS = 512
+CALIBRATION_TOKENS = 8192
+COMPARED_TOKENS = 2048
+LARGEST_FP32_KL = 1e-5
+"""FP32 and transformers differ by rounding alone, around 1e-9; more means that the graph is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class CausalExport:
+    """How to export a causal language model.
+
+    Attributes:
+        precision: "fp32"; "fp16", weights in half the bytes, computed in FP32 on a CPU; "int8".
+        context_tokens: the longest text, prompt and answer together, that will be served.
+        calibration_texts: texts like those to be served; INT8 needs some.
+        held_out_texts: texts to judge the result by; default every fourth of the calibration texts, which is
+            then not used to calibrate.
+    """
+
+    precision: Precision
+    context_tokens: int = 2048
+    calibration_texts: tuple[str, ...] = ()
+    held_out_texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CausalReport:
+    """What was exported, and how close it is to its origin.
+
+    Attributes:
+        family: the model type by transformers' name.
+        precision: of the weights.
+        layers: the widths of each layer.
+        vocabulary_size: how many tokens there are.
+        size_bytes: graph and weights on disk.
+        kl: mean Kullback-Leibler divergence from transformers in FP32, in nats; None without texts.
+        top1_agreement: share of positions with the same most probable token; None without texts.
+        compared_tokens: how many positions of held-out texts these are over.
+    """
+
+    family: str
+    precision: Precision
+    layers: tuple[LayerShape, ...]
+    vocabulary_size: int
+    size_bytes: int
+    kl: float | None
+    top1_agreement: float | None
+    compared_tokens: int
+
+
+def export_causal(source: ModelSource, settings: CausalExport, folder: Path) -> CausalReport:
+    """Write `generator.onnx`, its weights, `generator.json` and `tokenizer.json` into a folder.
+
+    Args:
+        source: the model.
+        settings: how to export it.
+        folder: an existing folder.
+
+    Raises:
+        ModelSourceError: the model cannot be read.
+        UnsupportedModelError: the graph does not cover it, or the context is longer than the model's.
+        BuildError: INT8 without calibration texts, or a graph in FP32 that does not match transformers.
+    """
+    model, tokenizer = load_causal_model(source), load_tokenizer(source)
+    calibration, held_out = _token_sequences(tokenizer, settings)
+    described = _described(model, settings, calibration)
+    positions = settings.context_tokens + PADDING_POSITIONS
+    graph = build_causal_graph(described, precision=settings.precision, positions=positions)
+    graph.save(folder / GRAPH_FILE, external=True)
+    tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
+    _description(described, settings, _end_token_ids(model, tokenizer)).save(folder)
+    quality = _compare(model, folder, held_out) if held_out else None
+    if settings.precision == "fp32" and quality is not None and quality.kl > LARGEST_FP32_KL:
+        raise BuildError(
+            f"model {source.name!r}: the divergence of the graph from transformers is {quality.kl:.2g}; "
+            f"allowed: {LARGEST_FP32_KL}; please report this model"
+        )
+    return _report(settings.precision, described, folder, quality)
+
+
+def _described(model: Any, settings: CausalExport, calibration: Sequence[Sequence[int]]) -> CausalModel:
+    longest = model.config.max_position_embeddings
+    if settings.context_tokens > longest:
+        raise UnsupportedModelError(
+            f"context_tokens is {settings.context_tokens}; allowed: at most what the model was trained for, "
+            f"{longest}"
+        )
+    described = read_llama(model, settings.context_tokens)
+    if settings.precision != "int8":
+        return described
+    if not calibration:
+        raise BuildError("INT8 without calibration_texts; give some texts like those to be served")
+    return smooth(described, measure_ranges(model, calibration))
+
+
+def _token_sequences(tokenizer: Any, settings: CausalExport) -> tuple[list[list[int]], list[list[int]]]:
+    """Tokens to calibrate with, and tokens to judge by; no text is in both."""
+    calibration, held_out = settings.calibration_texts, settings.held_out_texts
+    if not held_out:
+        calibration, held_out = _every_fourth_apart(calibration)
+    return (
+        list(_limited(_tokenized(tokenizer, calibration, settings), CALIBRATION_TOKENS)),
+        list(_limited(_tokenized(tokenizer, held_out, settings), COMPARED_TOKENS)),
+    )
+
+
+def _every_fourth_apart(texts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(text for index, text in enumerate(texts) if index % 4 != 3), texts[3::4]
+
+
+def _tokenized(tokenizer: Any, texts: Iterable[str], settings: CausalExport) -> Iterator[list[int]]:
+    longest = min(SEQUENCE_TOKENS, settings.context_tokens)
+    for text in texts:
+        token_ids = tokenizer(text)["input_ids"][:longest]
+        if token_ids:
+            yield token_ids
+
+
+def _limited(sequences: Iterable[list[int]], tokens: int) -> Iterator[list[int]]:
+    """Sequences until they hold so many tokens together."""
+    for sequence in sequences:
+        if tokens <= 0:
+            return
+        yield sequence[:tokens]
+        tokens -= len(sequence)
+
+
+def _end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """All tokens that the model, its generation settings or its tokenizer end a text with."""
+    found: set[int] = set()
+    for end in (
+        model.config.eos_token_id,
+        model.generation_config.eos_token_id,
+        tokenizer.eos_token_id,
+    ):
+        if end is not None:
+            found.update([end] if isinstance(end, int) else end)
+    return frozenset(found)
+
+
+def _description(
+    model: CausalModel, settings: CausalExport, end_token_ids: frozenset[int]
+) -> CausalDescription:
+    return CausalDescription(
+        family=model.family,
+        precision=settings.precision,
+        kv_heads=tuple(shape.kv_heads for shape in model.layer_shapes()),
+        head_size=model.head_size,
+        vocabulary_size=model.vocabulary_size,
+        end_token_ids=end_token_ids,
+        context_tokens=settings.context_tokens,
+        positions=settings.context_tokens + PADDING_POSITIONS,
+    )
+
+
+def _compare(model: Any, folder: Path, held_out: Sequence[Sequence[int]]) -> GeneratorQuality:
+    capacity = max(2, *(len(sequence) for sequence in held_out))
+    adapter = CausalAdapter.load(folder, slots=1, capacity=capacity)
+    return compare_generators(torch_logits(model), served_logits(adapter), held_out)
+
+
+def _report(
+    precision: Precision, model: CausalModel, folder: Path, quality: GeneratorQuality | None
+) -> CausalReport:
+    return CausalReport(
+        family=model.family,
+        precision=precision,
+        layers=model.layer_shapes(),
+        vocabulary_size=model.vocabulary_size,
+        size_bytes=sum(path.stat().st_size for path in folder.glob(f"{GRAPH_FILE}*")),
+        kl=None if quality is None else quality.kl,
+        top1_agreement=None if quality is None else quality.top1_agreement,
+        compared_tokens=0 if quality is None else quality.tokens,
+    )
