@@ -1,0 +1,239 @@
+"""Export of a retriever's encoder: from a Hugging Face model to the files that are served.
+
+BERT-like families get the graph built by hand, in FP32, FP16 or INT8. Any other family, and any model whose
+hand-built graph does not give torch's vectors, is exported by torch in FP32, and the report says so. INT8 is
+checked against FP32 with the very code that serves it.
+"""
+
+import hashlib
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from query_encoding import EncoderSettings, QueryEncoder
+from query_encoding.packing import TokenIds
+from query_encoding.settings import GRAPH_FILE, Layout
+from query_tokenization import QueryTokenizer
+
+from triton_rag_export.errors import UnsupportedModelError
+from triton_rag_export.graph.bert_filling import filled_up
+from triton_rag_export.graph.bert_graph import add_encoder, add_inputs
+from triton_rag_export.graph.bert_weights import BertWeights, bert_weights
+from triton_rag_export.graph.encoder_check import SAMPLE_TEXTS, Closeness, closeness_to, closeness_to_torch
+from triton_rag_export.graph.encoder_int8 import calibrate, int8_graph, set_aside
+from triton_rag_export.graph.encoder_linear import FloatLinear, Int8Method
+from triton_rag_export.graph.encoder_model import load_encoder_model, most_tokens
+from triton_rag_export.graph.encoder_settings import EncoderExport, TextSettings, text_settings
+from triton_rag_export.graph.encoder_tokenizer import export_tokenizer
+from triton_rag_export.graph.linear import Precision
+from triton_rag_export.graph.model_source import ModelSource, fingerprint
+from triton_rag_export.graph.onnx_builder import GraphBuilder
+from triton_rag_export.graph.torch_export import export_with_torch
+
+__all__ = ["EncoderExport", "EncoderReport", "export_encoder"]
+
+LOGGER = logging.getLogger(__name__)
+
+LEAST_COSINE_TO_TORCH = 0.9999
+"""A hand-built FP32 graph that is farther from torch than this is not shipped."""
+
+LEAST_INT8_COSINE = 0.998
+"""Below this mean cosine to FP32 a fixed activation scale is given up for a scale a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderReport:
+    """What was exported, and how good it is.
+
+    Attributes:
+        family: transformers' model type.
+        built_by: "hand": packed rows; "torch": torch's exporter, FP32, one text a call.
+        precision: as exported; torch's exporter gives "fp32" whatever was asked for.
+        int8_method: "static": one activation scale by calibration where smoothing allows it; "rows": a scale
+            a row.
+        calibrated: whether calibration texts were given.
+        pooling: "mean" or "cls".
+        normalize: whether vectors have length one.
+        max_tokens: where texts are cut.
+        dim: length of a vector.
+        size_bytes: of the graph with its weights.
+        to_torch: cosine of the FP32 graph to the transformers model.
+        to_fp32: cosine of this precision to FP32, on texts that calibration did not see; None in FP32.
+    """
+
+    family: str
+    built_by: Literal["hand", "torch"]
+    precision: Precision
+    int8_method: Int8Method | None
+    calibrated: bool
+    pooling: str
+    normalize: bool
+    max_tokens: int
+    dim: int
+    size_bytes: int
+    to_torch: Closeness
+    to_fp32: Closeness | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """What the steps share."""
+
+    source: ModelSource
+    settings: EncoderExport
+    text: TextSettings
+    model: Any
+    tokenizer: QueryTokenizer
+    calibration: list[TokenIds]
+    checked: list[TokenIds]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A graph on disk, and what is known of it."""
+
+    built_by: Literal["hand", "torch"]
+    precision: Precision
+    to_torch: Closeness
+    int8_method: Int8Method | None = None
+    to_fp32: Closeness | None = None
+
+
+def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -> EncoderReport:
+    """Write `encoder.onnx`, `encoder.json`, `tokenizer.json` and `query_tokenizer.json`.
+
+    Args:
+        source: a BERT-like encoder, or another one that torch can export.
+        settings: precision, pooling, limits and calibration texts.
+        folder: an existing folder.
+
+    Raises:
+        ModelSourceError: the model cannot be read, or a limit does not fit it.
+        UnsupportedModelError: neither way of exporting covers the model.
+    """
+    export = _prepare(source, settings, folder)
+    try:
+        bert = filled_up(bert_weights(export.model))
+        written = _export_by_hand(export, bert, folder)
+    except UnsupportedModelError as error:
+        LOGGER.warning("encoder %s: %s; exported by torch in FP32 instead, slower", source.name, error)
+        written = _export_by_torch(export, folder)
+    return EncoderReport(
+        family=export.model.config.model_type,
+        built_by=written.built_by,
+        precision=written.precision,
+        int8_method=written.int8_method,
+        calibrated=bool(settings.calibration_texts),
+        pooling=export.text.pooling,
+        normalize=export.text.normalize,
+        max_tokens=export.text.max_tokens,
+        dim=export.model.config.hidden_size,
+        size_bytes=sum(path.stat().st_size for path in folder.glob(GRAPH_FILE + "*")),
+        to_torch=written.to_torch,
+        to_fp32=written.to_fp32,
+    )
+
+
+def _prepare(source: ModelSource, settings: EncoderExport, folder: Path) -> _Export:
+    model = load_encoder_model(source)
+    text = text_settings(source, settings, most_tokens(source, model))
+    tokenizer = export_tokenizer(source, settings, text.max_tokens, folder, lowercase=text.lowercase)
+    texts = tokenizer.encode_texts(
+        [settings.passage_prefix + passage for passage in settings.calibration_texts]
+    )
+    calibration, checked = set_aside([ids for ids in texts if len(ids)])
+    if not checked:
+        checked = [ids for ids in tokenizer.encode_texts(SAMPLE_TEXTS) if len(ids)]
+    return _Export(source, settings, text, model, tokenizer, calibration, checked)
+
+
+def _export_by_hand(export: _Export, bert: BertWeights, folder: Path) -> _Written:
+    with tempfile.TemporaryDirectory() as scratch_name:
+        scratch = Path(scratch_name)
+        reference = _write(_float_graph(export, bert, "fp32"), export, "fp32", scratch)
+        to_torch = closeness_to_torch(export.model, export.text, reference, export.checked[:16])
+        if to_torch.least < LEAST_COSINE_TO_TORCH:
+            raise UnsupportedModelError(f"the hand-built graph's cosine to torch is {to_torch.least:.6f}")
+        precision = export.settings.precision
+        if precision == "int8":
+            method, to_fp32 = _write_int8(export, bert, reference, scratch, folder)
+            return _Written("hand", precision, to_torch, method, to_fp32)
+        encoder = _write(_float_graph(export, bert, precision), export, precision, folder)
+        if precision == "fp32":
+            return _Written("hand", precision, to_torch)
+        return _Written("hand", precision, to_torch, to_fp32=closeness_to(reference, encoder, export.checked))
+
+
+def _write_int8(
+    export: _Export, bert: BertWeights, reference: QueryEncoder, scratch: Path, folder: Path
+) -> tuple[Int8Method, Closeness]:
+    """Write the calibrated fixed scale if it is accurate enough, else the better of it and a scale a row."""
+    text = export.text
+    maxima = calibrate(bert, text.pooling, export.calibration, scratch) if export.calibration else None
+    methods: list[Int8Method] = ["static", "rows"] if maxima is not None else ["rows"]
+    found: dict[Int8Method, Closeness] = {}
+    for method in methods:
+        graph = int8_graph(bert, text.pooling, maxima, method, normalize=text.normalize)
+        encoder = _write(graph, export, "int8", folder)
+        found[method] = closeness_to(reference, encoder, export.checked)
+        if found[method].mean >= LEAST_INT8_COSINE:
+            return method, found[method]
+    best = max(found, key=lambda method: found[method].mean)
+    if best != methods[-1]:
+        _write(int8_graph(bert, text.pooling, maxima, best, normalize=text.normalize), export, "int8", folder)
+    LOGGER.warning("encoder %s: INT8 has a mean cosine of %.4f to FP32", export.source.name, found[best].mean)
+    return best, found[best]
+
+
+def _export_by_torch(export: _Export, folder: Path) -> _Written:
+    export_with_torch(export.source, export.model, export.text, folder / GRAPH_FILE)
+    encoder = _load_with_settings(export, "fp32", "single", folder)
+    to_torch = closeness_to_torch(export.model, export.text, encoder, export.checked[:16])
+    return _Written("torch", "fp32", to_torch)
+
+
+def _float_graph(export: _Export, bert: BertWeights, precision: Precision) -> GraphBuilder:
+    builder = GraphBuilder(f"encoder_{precision}")
+    inputs = add_inputs(builder, export.text.pooling)
+    linear = FloatLinear(builder, precision)
+    add_encoder(builder, inputs, bert, linear, precision, normalize=export.text.normalize)
+    return builder
+
+
+def _write(graph: GraphBuilder, export: _Export, precision: Precision, folder: Path) -> QueryEncoder:
+    graph.save(folder / GRAPH_FILE)
+    return _load_with_settings(export, precision, "packed", folder)
+
+
+def _load_with_settings(export: _Export, precision: Precision, layout: Layout, folder: Path) -> QueryEncoder:
+    """Write `encoder.json` with the fingerprint (design 11) of the graph in the folder, and load both."""
+    text, settings = export.text, export.settings
+    EncoderSettings(
+        layout=layout,
+        pad_id=export.tokenizer.settings.pad_id,
+        vocabulary_size=export.model.get_input_embeddings().weight.shape[0],
+        max_tokens=text.max_tokens,
+        dim=export.model.config.hidden_size,
+        fingerprint={
+            "weights": fingerprint(export.source),
+            "graph": _sha256(folder),
+            "precision": precision,
+            "pooling": text.pooling,
+            "normalize": text.normalize,
+            "query_prefix": settings.query_prefix,
+            "passage_prefix": settings.passage_prefix,
+            "max_tokens": text.max_tokens,
+            "dim": export.model.config.hidden_size,
+        },
+    ).write(folder)
+    return QueryEncoder.load(folder)
+
+
+def _sha256(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob(GRAPH_FILE + "*")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,118 @@
+"""How an encoder's linear layers are computed: in floats, or in INT8 after calibration or without.
+
+Four sites a layer read different activations, and each has its own best way in INT8:
+
+- `qkv` and `ff1` read a norm's output, which smoothing makes even: one scale fixed by calibration, the fewest
+  passes.
+- `output` reads a mean of values; its smoothing factors go into the value and output weights, at no cost.
+- `ff2` reads GELU's output, whose range differs from row to row: always a scale a row, with the shift.
+
+Without calibration every site has a scale a row. A post-norm encoder cannot take smoothing factors into its
+norm, because the residual shares it: a Mul stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from triton_rag_export.graph.linear import (
+    Floats,
+    LinearWeights,
+    Precision,
+    float_linear,
+    quantize_rows,
+    quantize_shifted_rows,
+    quantized_linear,
+    row_zero_points,
+    smoothing_factors,
+    static_linear,
+)
+from triton_rag_export.graph.onnx_builder import GraphBuilder
+
+Site = Literal["qkv", "output", "ff1", "ff2"]
+Int8Method = Literal["static", "rows"]
+
+ALPHA = 0.65
+"""How much of the unevenness smoothing moves into the weights; chosen from 0.35, 0.5 and 0.65 on
+MiniLM-L6."""
+
+LOWEST_ACTIVATION = {"gelu": 0.1701, "gelu_tanh": 0.1701, "relu": 0.0001}
+"""A little more than minus the smallest value of each activation."""
+
+AbsoluteMaxima = Mapping[tuple[int, Site], Floats]
+"""What calibration saw: the largest absolute activation of each input channel, by layer and site."""
+
+
+class EncoderLinear(Protocol):
+    """One way to compute linear layers."""
+
+    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
+        """Add `rows @ weight + bias` to the graph.
+
+        Args:
+            rows: `(tokens, inputs)`.
+            weights: the layer.
+            layer: which block.
+            site: which of its layers.
+        """
+
+
+@dataclass(slots=True)
+class FloatLinear:
+    """FP32 arithmetic; with `probes`, each layer's input is kept as a value that calibration can ask for."""
+
+    builder: GraphBuilder
+    precision: Precision = "fp32"
+    probes: dict[str, tuple[int, Site]] | None = None
+
+    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
+        """See `EncoderLinear`."""
+        if self.probes is not None:
+            axis = self.builder.constant([0], np.int64)
+            largest = self.builder.apply("ReduceMax", self.builder.apply("Abs", rows), axis, keepdims=0)
+            self.probes[self.builder.output(largest, np.float32, [weights.weight.shape[0]])] = (layer, site)
+        return float_linear(self.builder, rows, weights, precision=self.precision, label=site)
+
+
+class Int8Linear:
+    """INT8, every token's result independent of the other tokens.
+
+    Args:
+        builder: the graph.
+        tokens: a value whose first dimension is the tokens.
+        shift: `LOWEST_ACTIVATION` of what stands before ff2.
+        absolute_maxima: from calibration, or None: then no smoothing, and every site has a scale a row.
+        method: "static": qkv and ff1 have one scale; "rows": a scale a row, for activations with outliers.
+    """
+
+    def __init__(
+        self,
+        builder: GraphBuilder,
+        tokens: str,
+        shift: float,
+        absolute_maxima: AbsoluteMaxima | None = None,
+        method: Int8Method = "static",
+    ) -> None:
+        self._builder = builder
+        self._zero_points = row_zero_points(builder, tokens)
+        self._shift = shift
+        self._absolute_maxima = absolute_maxima
+        self._method = method
+
+    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
+        """See `EncoderLinear`."""
+        if site == "ff2":
+            quantized = quantize_shifted_rows(self._builder, rows, shift=self._shift, label=f"{site}_rows")
+            return quantized_linear(self._builder, quantized, weights, label=site)
+        if site != "output" and self._absolute_maxima is not None:
+            absolute_maxima = self._absolute_maxima[layer, site]
+            factors = smoothing_factors(absolute_maxima, weights.weight, ALPHA)
+            rows = self._builder.apply("Mul", rows, self._builder.constant(1 / factors, np.float32))
+            weights = weights.smoothed(factors)
+            if self._method == "static":
+                scale = max(float((absolute_maxima / factors).max()), 1e-6) / 127
+                return static_linear(self._builder, rows, weights, activation_scale=scale, label=site)
+        quantized = quantize_rows(self._builder, rows, self._zero_points, label=f"{site}_rows")
+        return quantized_linear(self._builder, quantized, weights, label=site)

@@ -1,0 +1,130 @@
+"""What an encoder's export is asked for, and what is read from the model's folder where nothing is asked.
+
+sentence-transformers writes beside a model how it pools, whether it normalizes, and where it cuts:
+`modules.json`, `1_Pooling/config.json`, `sentence_bert_config.json`. A folder without them is pooled by its
+mean, not normalized, and cut at its last position, as sentence-transformers would do.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from triton_rag_export.errors import ModelSourceError, UnsupportedModelError
+from triton_rag_export.graph.bert_graph import Pooling
+from triton_rag_export.graph.linear import Precision
+from triton_rag_export.graph.model_source import ModelSource
+
+_POOLING_FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderExport:
+    """What to export.
+
+    Attributes:
+        precision: "fp32"; "fp16": weights in half the bytes, arithmetic in FP32; "int8".
+        pooling: "auto" takes the model's own.
+        normalize: None takes the model's own.
+        query_prefix: put before every query.
+        passage_prefix: put before every passage.
+        max_tokens: where texts are cut, special tokens included; None takes the model's own.
+        max_query_characters: longer queries are refused.
+        calibration_texts: like those to be encoded, a hundred or more; "int8" without them is less accurate.
+    """
+
+    precision: Precision = "fp32"
+    pooling: Literal["auto", "mean", "cls"] = "auto"
+    normalize: bool | None = None
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    max_tokens: int | None = None
+    max_query_characters: int = 8192
+    calibration_texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextSettings:
+    """How a model turns texts into vectors, nothing left to "auto"."""
+
+    pooling: Pooling
+    normalize: bool
+    max_tokens: int
+    lowercase: bool
+
+
+def text_settings(source: ModelSource, settings: EncoderExport, most_tokens: int) -> TextSettings:
+    """Decide pooling, normalization and maximum length.
+
+    Args:
+        source: the model.
+        settings: what was asked for.
+        most_tokens: as many as the model has positions for.
+
+    Raises:
+        UnsupportedModelError: the model pools in a way that the graph does not cover, or has more modules.
+        ModelSourceError: a file of sentence-transformers' cannot be read, or `max_tokens` is out of range.
+    """
+    modules = [str(module["type"]).rsplit(".", 1)[-1] for module in _modules(source.folder)]
+    unknown = sorted(set(modules) - {"Transformer", "Pooling", "Normalize"})
+    if unknown:
+        raise UnsupportedModelError(
+            f"model {source.name!r} has the modules {', '.join(unknown)} of sentence-transformers: "
+            "allowed are Transformer, Pooling and Normalize; choose another encoder"
+        )
+    own = _sentence_config(source.folder)
+    asked = settings.max_tokens
+    if asked is not None and not 3 <= asked <= most_tokens:
+        raise ModelSourceError(f"encoder.max_tokens {asked}: {source.name!r} allows 3 to {most_tokens}")
+    return TextSettings(
+        pooling=settings.pooling if settings.pooling != "auto" else _own_pooling(source),
+        normalize="Normalize" in modules if settings.normalize is None else settings.normalize,
+        max_tokens=asked or min(own.get("max_seq_length") or most_tokens, most_tokens),
+        lowercase=bool(own.get("do_lower_case", False)),
+    )
+
+
+def _own_pooling(source: ModelSource) -> Pooling:
+    folders = [
+        module["path"] for module in _modules(source.folder) if str(module["type"]).endswith("Pooling")
+    ]
+    if not folders:
+        return "mean"
+    config = _read_json(source.folder / folders[0] / "config.json")
+    mode = config.get("pooling_mode") or [name for flag, name in _POOLING_FLAGS.items() if config.get(flag)]
+    modes = [mode] if isinstance(mode, str) else list(mode)
+    if modes == ["mean"] or not modes:
+        return "mean"
+    if modes == ["cls"]:
+        return "cls"
+    raise UnsupportedModelError(
+        f"model {source.name!r} pools by {', '.join(modes)}: allowed are mean and cls; "
+        "set encoder.pooling in the recipe, or choose another encoder"
+    )
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "modules.json"
+    modules: list[dict[str, Any]] = _read_json(path) if path.is_file() else []
+    return modules
+
+
+def _sentence_config(folder: Path) -> dict[str, Any]:
+    paths = sorted(folder.glob("sentence_*_config.json"))
+    config: dict[str, Any] = _read_json(paths[0]) if paths else {}
+    return config
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelSourceError(f"{path} cannot be read ({error}): download the model again") from error

@@ -1,0 +1,62 @@
+"""Encoders that the hand-built graph does not cover: torch's own ONNX exporter, in FP32.
+
+The graph takes one text a call, without padding or mask: slower than packed rows, but a text's vector cannot
+depend on its neighbours here either.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from triton_rag_export.errors import UnsupportedModelError
+from triton_rag_export.graph.encoder_settings import TextSettings
+from triton_rag_export.graph.model_source import ModelSource
+
+_EXAMPLE_TOKENS = 7
+
+
+def export_with_torch(source: ModelSource, model: Any, text: TextSettings, path: Path) -> None:
+    """Write the model with pooling and normalization: `ids` `(1, tokens)` int32 to `vectors` `(1, width)`.
+
+    Args:
+        source: where the model is from.
+        model: what `AutoModel` loaded, in float32.
+        text: pooling and normalization.
+        path: the file to write.
+
+    Raises:
+        UnsupportedModelError: torch cannot export this model.
+    """
+    import torch
+
+    class Pooled(torch.nn.Module):  # torch is imported when it is needed only
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            wide = ids.long()
+            states = self.model(input_ids=wide, attention_mask=torch.ones_like(wide)).last_hidden_state
+            vectors = states.mean(dim=1) if text.pooling == "mean" else states[:, 0]
+            return torch.nn.functional.normalize(vectors, dim=-1) if text.normalize else vectors
+
+    example = torch.ones((1, _EXAMPLE_TOKENS), dtype=torch.int32)
+    try:
+        program = torch.onnx.export(
+            Pooled().eval(),
+            (example,),
+            input_names=["ids"],
+            output_names=["vectors"],
+            dynamic_shapes=({1: torch.export.Dim("tokens", min=2, max=text.max_tokens)},),
+            dynamo=True,
+            verbose=False,
+        )
+        if program is None:
+            raise TypeError("torch.onnx.export gave no program")
+        program.save(str(path))
+    except Exception as error:  # the exporter fails in as many ways as there are models
+        family = model.config.model_type
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise UnsupportedModelError(
+            f"model {source.name!r}: the hand-built graph does not cover it, and torch cannot export its "
+            f"family {family!r} ({type(error).__name__}: {reason}); choose a BERT-like encoder"
+        ) from error

@@ -1,0 +1,142 @@
+"""The retriever's encoder on ONNX Runtime: token ids in, one vector a text out.
+
+A batch is cut into calls of about 512 tokens, texts sorted by length, and packed without padding
+(`packing`). The graph is built so that a text's vector has the same bits whatever texts share its call: this
+is what lets an index be built in large batches and searched with single queries.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from query_encoding.errors import EncoderFilesError, TokenIdsError
+from query_encoding.packing import TokenIds, pack, plan_calls
+from query_encoding.settings import GRAPH_FILE, EncoderSettings, Fingerprint
+
+Vectors = npt.NDArray[np.float32]
+
+
+class QueryEncoder:
+    """Encodes texts with one graph.
+
+    Args:
+        session: the graph, loaded.
+        settings: what was written beside it.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, settings: EncoderSettings) -> None:
+        self.settings = settings
+        self._session = session
+        self._input_names = [entry.name for entry in session.get_inputs()]
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 0) -> "QueryEncoder":
+        """Load `encoder.onnx` and `encoder.json`.
+
+        Args:
+            folder: where the two files are.
+            threads: how many threads a call uses; 0 takes all cores.
+
+        Raises:
+            EncoderFilesError: a file is missing or cannot be used.
+        """
+        settings = EncoderSettings.read(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        path = folder / GRAPH_FILE
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no public class
+            raise EncoderFilesError(
+                f"{path} cannot be loaded ({error}): build the repository again"
+            ) from error
+        return cls(session, settings)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What an index must have been built with to be searched with these vectors."""
+        return dict(self.settings.fingerprint)
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return self.settings.dim
+
+    def encode(self, input_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]) -> Vectors:
+        """Encode padded rows, as the tokenizer makes them.
+
+        Args:
+            input_ids: `(rows, bucket)`; what is behind a row's length is not read.
+            lengths: `(rows,)`; 0 marks a row that the tokenizer refused.
+
+        Returns:
+            `(rows, dim)`; NaN in rows of length 0.
+
+        Raises:
+            TokenIdsError: shapes do not fit, or a length or an id is out of range; names field, value and
+                range.
+        """
+        self.check(input_ids, lengths)
+        vectors = np.full((len(lengths), self.dim), np.nan, dtype=np.float32)
+        wanted = np.flatnonzero(lengths)
+        if len(wanted):
+            vectors[wanted] = self.encode_ragged([input_ids[row, : lengths[row]] for row in wanted])
+        return vectors
+
+    def encode_ragged(
+        self, token_ids: Sequence[TokenIds], progress: Callable[[int], None] | None = None
+    ) -> Vectors:
+        """Encode texts of any lengths, sorted and grouped for speed; the order of the result is the caller's.
+
+        Args:
+            token_ids: each `(tokens,)`, one token or more.
+            progress: called with the number of texts finished since the last call of it.
+
+        Returns:
+            `(texts, dim)`.
+        """
+        lengths = np.array([len(text) for text in token_ids], dtype=np.int64)
+        if len(lengths) and lengths.min() == 0:
+            raise TokenIdsError(
+                f"text {int(lengths.argmin())} has no tokens: give 1 to {self.settings.max_tokens}"
+            )
+        vectors = np.empty((len(token_ids), self.dim), dtype=np.float32)
+        tokens_a_call = {} if self.settings.layout == "packed" else {"tokens_a_call": 1}
+        for call in plan_calls(lengths, **tokens_a_call):
+            vectors[call] = self._run([token_ids[index] for index in call])
+            if progress is not None:
+                progress(len(call))
+        return vectors
+
+    def check(self, input_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]) -> None:
+        """Refuse what the graph cannot take.
+
+        Raises:
+            TokenIdsError: names field, value and allowed range.
+        """
+        if input_ids.ndim != 2 or lengths.shape != (len(input_ids),):
+            shapes = f"INPUT_IDS {input_ids.shape} and LENGTH {lengths.shape}"
+            raise TokenIdsError(f"{shapes} do not fit: give (rows, tokens) and (rows,)")
+        most = min(input_ids.shape[1], self.settings.max_tokens)
+        _check_range("LENGTH", lengths, most)
+        is_token = np.arange(input_ids.shape[1]) < lengths[:, None]
+        _check_range("INPUT_IDS", input_ids[is_token], self.settings.vocabulary_size - 1)
+
+    def _run(self, texts: Sequence[TokenIds]) -> Vectors:
+        if self.settings.layout == "single":
+            feeds = {name: np.stack(texts) for name in self._input_names}
+        else:
+            packed = pack(texts, self.settings.pad_id)
+            feeds = {name: getattr(packed, name) for name in self._input_names}
+        vectors: Vectors = self._session.run(None, feeds)[0]
+        return vectors
+
+
+def _check_range(field: str, values: npt.NDArray[np.int32], most: int) -> None:
+    wrong = values[(values < 0) | (values > most)]
+    if len(wrong):
+        raise TokenIdsError(f"{field} holds {int(wrong[0])}: allowed are 0 to {most}")

@@ -1,0 +1,13 @@
+"""From the bytes of queries to padded token ids, one length bucket a call."""
+
+from query_tokenization.errors import QueryTokenizationError, TokenizerFilesError
+from query_tokenization.settings import TokenizerSettings
+from query_tokenization.tokenizer import QueryTokenizer, TokenizedQueries
+
+__all__ = [
+    "QueryTokenizationError",
+    "QueryTokenizer",
+    "TokenizedQueries",
+    "TokenizerFilesError",
+    "TokenizerSettings",
+]
