@@ -9,6 +9,7 @@ A chunk of exactly one row is avoided: attention kernels take another path for i
 answer would then depend on how its neighbours cut the prompt.
 """
 
+import heapq
 from collections import deque
 from collections.abc import Iterator
 
@@ -57,16 +58,16 @@ class Scheduler:
         self._waiting.append(sequence)
 
     def admit(self) -> None:
-        """Give free slots to those who waited longest."""
+        """Give free slots to those who waited longest; low slots first, since close ones cost least."""
         while self._free_slots and self._waiting:
-            self._running[self._free_slots.pop(0)] = self._waiting.popleft()
+            self._running[heapq.heappop(self._free_slots)] = self._waiting.popleft()
 
     def remove(self, sequence: Sequence) -> None:
         """Forget a request, and free its slot if it has one."""
         for slot, running in self._running.items():
             if running is sequence:
                 del self._running[slot]
-                self._free_slots.append(slot)
+                heapq.heappush(self._free_slots, slot)
                 return
         self._waiting.remove(sequence)
 
