@@ -51,7 +51,9 @@ class Manifest:
     graphs: Mapping[str, Any]
     """Opset, buckets and what the exporters report."""
     quality: Mapping[str, Any]
-    """What was measured while building."""
+    """How close the graphs are to their models, and what retrieval scores."""
+    speed: Mapping[str, Any]
+    """What was timed while building, on the machine that built."""
     versions: Mapping[str, str]
     """Python and the libraries that had a hand in it."""
     files: tuple[FileEntry, ...]

@@ -1,0 +1,145 @@
+"""The steps over models: the encoder's graph, the generator's graph, and its prompt."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from triton_rag_export.build.artifacts import Artifact
+from triton_rag_export.build.context import BuildContext, FoundModel
+from triton_rag_export.build.corpus_steps import read_passages
+from triton_rag_export.build.progress import StepProgress
+from triton_rag_export.corpus import Passage
+from triton_rag_export.recipe import GeneratorRecipe, Precision
+from triton_rag_export.repository.warmup_samples import WARMUP_TEXT
+
+GRAPH_LIBRARIES = ("accelerate", "gguf", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
+CALIBRATION_PASSAGES = 256
+CALIBRATION_SEQUENCES = 32
+PASSAGES_A_SEQUENCE = 4
+"""A generator reads several passages at once: so do its calibration texts."""
+LEAST_SEQUENCES = 8
+
+_Item = TypeVar("_Item")
+
+
+def encoder_graph(context: BuildContext, passages: Artifact, precision: Precision | None = None) -> Artifact:
+    """Export the encoder.
+
+    Args:
+        context: the build.
+        passages: what INT8 is calibrated with.
+        precision: default the recipe's.
+    """
+    recipe = context.recipe.encoder
+    precision = precision or recipe.precision
+    settings = {
+        **recipe.model_dump(mode="json", exclude={"model", "precision"}),
+        "precision": precision,
+        "max_query_characters": context.recipe.serving.max_query_characters,
+    }
+
+    def make(folder: Path, running: StepProgress) -> dict[str, Any]:
+        from triton_rag_export.graph.encoder import EncoderExport, export_encoder
+
+        texts = calibration_passages(read_passages(passages.folder)) if precision != "fp32" else ()
+        export = EncoderExport(**settings, calibration_texts=texts)
+        report = dataclasses.asdict(export_encoder(context.encoder.source, export, folder))
+        closeness = report["to_fp32"]
+        quality = f", cosine {closeness['mean']:.4f} to fp32" if closeness else ""
+        return {**report, "note": f"{report['precision']}, {report['size_bytes'] / 1e6:,.0f} MB{quality}"}
+
+    return context.artifact(
+        "encoder",
+        {
+            "model": context.encoder.fingerprint,
+            "settings": settings,
+            "passages": passages.key if precision != "fp32" else None,
+        },
+        make,
+        code=["graph", "query_encoder", "query_tokenizer"],
+        libraries=GRAPH_LIBRARIES,
+        title="export the encoder" if precision == recipe.precision else f"export the encoder in {precision}",
+    )
+
+
+def generator_graph(
+    context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, passages: Artifact
+) -> Artifact:
+    """Export the generator, calibrated and compared over passages of the corpus."""
+    settings = {"precision": recipe.precision, "context_tokens": recipe.context_tokens}
+
+    def make(folder: Path, running: StepProgress) -> dict[str, Any]:
+        from triton_rag_export.graph.causal import CausalExport, export_causal
+
+        texts = calibration_sequences(read_passages(passages.folder))
+        export = CausalExport(recipe.precision, recipe.context_tokens, calibration_texts=texts)
+        report = dataclasses.asdict(export_causal(model.source, export, folder))
+        note = f"{report['precision']}, {report['size_bytes'] / 1e6:,.0f} MB"
+        if report["kl"] is not None:
+            note += f", KL {report['kl']:.4f} and top-1 agreement {report['top1_agreement']:.3f} to fp32"
+        return {**report, "note": note}
+
+    return context.artifact(
+        "generator",
+        {"model": model.fingerprint, "settings": settings, "passages": passages.key},
+        make,
+        code=["graph", "generator"],
+        libraries=GRAPH_LIBRARIES,
+        title="export the generator",
+    )
+
+
+def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorRecipe) -> Artifact:
+    """Render the prompt's frame and write it beside the generator's tokenizer."""
+    serving = context.recipe.serving
+
+    def make(folder: Path, running: StepProgress) -> dict[str, Any]:
+        from triton_rag_export.graph.model_source import load_tokenizer
+        from triton_rag_export.prompt import export_prompt
+
+        export_prompt(load_tokenizer(model.source), recipe, serving, folder)
+        return {}
+
+    return context.artifact(
+        "prompt",
+        {
+            "model": model.fingerprint,
+            "generator": recipe.model_dump(mode="json", exclude={"model", "precision"}),
+            "serving": serving.model_dump(mode="json"),
+        },
+        make,
+        code=["prompt.py", "prompt", "graph/model_source.py", "prompt_builder"],
+        libraries=("gguf", "jinja2", "tokenizers", "transformers"),
+        title="render the prompt",
+    )
+
+
+def calibration_passages(passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Texts that the encoder will see, spread evenly over the corpus."""
+    from triton_rag_export.index import indexed_text
+
+    return tuple(indexed_text(passage) for passage in _spread(passages, CALIBRATION_PASSAGES))
+
+
+def calibration_sequences(passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Texts as long as a generator's prompts, spread evenly over the corpus.
+
+    A small corpus gives too few to calibrate and to compare: then pieces of a fixed text are added.
+    """
+    from triton_rag_export.index import indexed_text
+
+    starts = _spread(range(0, len(passages), PASSAGES_A_SEQUENCE), CALIBRATION_SEQUENCES)
+    groups = [passages[start : start + PASSAGES_A_SEQUENCE] for start in starts]
+    texts = ["\n\n".join(indexed_text(passage) for passage in group) for group in groups]
+    if len(texts) < LEAST_SEQUENCES:
+        length = len(WARMUP_TEXT) // LEAST_SEQUENCES
+        texts += [WARMUP_TEXT[length * n : length * (n + 1)] for n in range(LEAST_SEQUENCES)]
+    return tuple(texts)
+
+
+def _spread(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Up to so many items, evenly over all of them."""
+    if len(items) <= count:
+        return list(items)
+    return [items[number * len(items) // count] for number in range(count)]

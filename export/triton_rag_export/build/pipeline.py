@@ -1,0 +1,122 @@
+"""`build`: from a recipe to a repository. The steps in order; each is described where it is made."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from triton_rag_export.build.artifacts import ArtifactCache
+from triton_rag_export.build.assemble import Parts, assemble
+from triton_rag_export.build.context import BuildContext, FoundModel
+from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
+from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
+from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
+from triton_rag_export.build.output import check_output, new_folder
+from triton_rag_export.build.progress import BuildProgress, SilentProgress, step
+from triton_rag_export.build.quality import measure_retrieval_quality
+from triton_rag_export.errors import BuildError, RepositoryError
+from triton_rag_export.graph.model_source import fingerprint, resolve_model
+from triton_rag_export.recipe import Recipe
+from triton_rag_export.repository import Manifest, lint, read_manifest, write_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build gave.
+
+    Attributes:
+        repository: the folder, ready to serve.
+        manifest: what was built from what, and how good it is.
+        seconds: how long it took.
+        reused: names of the steps whose artifact lay in the cache.
+    """
+
+    repository: Path
+    manifest: Manifest
+    seconds: float
+    reused: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files together."""
+        return sum(entry.size_bytes for entry in self.manifest.files)
+
+
+def build(
+    recipe: Recipe,
+    out: Path,
+    progress: BuildProgress | None = None,
+    *,
+    cache: ArtifactCache | None = None,
+    quality_data: Path | None = None,
+    quality_limit: int | None = None,
+) -> BuildReport:
+    """Build the repository that a recipe describes.
+
+    Args:
+        recipe: what to build.
+        out: the folder; an older repository there is replaced when the new one is complete.
+        progress: who watches; default nobody.
+        cache: where artifacts are kept; default `ArtifactCache()`.
+        quality_data: judged data sets to measure the encoder's precision on (see `quality`).
+        quality_limit: so many questions of each.
+
+    Raises:
+        ExportError: recipe, corpus, a model or the output folder cannot be used; `out` is as it was.
+    """
+    started_s = time.monotonic()
+    check_output(out)
+    context = _context(recipe, cache or ArtifactCache(), progress or SilentProgress())
+    passages = cut_corpus(context)
+    encoder = encoder_graph(context, passages)
+    vectors = embed_corpus(context, passages, encoder)
+    index = index_corpus(context, passages, vectors, encoder)
+    generator = prompt = None
+    if context.generator is not None and recipe.generator is not None:
+        prompt = prompt_files(context, context.generator, recipe.generator)
+        generator = generator_graph(context, context.generator, recipe.generator, passages)
+    quality = measure_retrieval_quality(context, passages, encoder, quality_data, quality_limit)
+    version = _index_version(out, index.key)
+    with new_folder(out) as workplace:
+        with step(context.progress, "assemble the repository"):
+            assemble(recipe, Parts(encoder, index, generator, prompt), workplace, index_version=version)
+        with step(context.progress, "write the manifest"):
+            made = Made(passages, vectors, encoder, index, version, generator, quality)
+            manifest = describe(context, made, workplace)
+            write_manifest(manifest, workplace)
+        with step(context.progress, "check the repository"):
+            _refuse_faults(workplace)
+    steps = {"passages": passages, "encoder": encoder, "vectors": vectors, "index": index}
+    steps |= {"generator": generator, "prompt": prompt} if generator and prompt else {}
+    reused = tuple(name for name, artifact in steps.items() if artifact.reused)
+    return BuildReport(out, manifest, time.monotonic() - started_s, reused)
+
+
+def _context(recipe: Recipe, cache: ArtifactCache, progress: BuildProgress) -> BuildContext:
+    with step(progress, "find the models") as running:
+        encoder = _find(recipe.encoder.model)
+        generator = None if recipe.generator is None else _find(recipe.generator.model)
+        running.note = ", ".join(model.source.name for model in (encoder, generator) if model)
+    return BuildContext(recipe, cache, progress, encoder, generator)
+
+
+def _find(name: str) -> FoundModel:
+    source = resolve_model(name)
+    return FoundModel(source, fingerprint(source))
+
+
+def _index_version(out: Path, index_key: str) -> int:
+    """The version of `passage_search`: that of the repository at `out`, or the next if the index differs."""
+    try:
+        corpus: dict[str, Any] = dict(read_manifest(out).corpus)
+    except RepositoryError:
+        return 1
+    version = int(corpus.get(INDEX_VERSION, 0))
+    return version if version and corpus.get(INDEX_KEY) == index_key else version + 1
+
+
+def _refuse_faults(repository: Path) -> None:
+    findings = lint(repository)
+    if findings:
+        listed = "\n".join(f"  {finding}" for finding in findings)
+        raise BuildError(f"the assembled repository has faults:\n{listed}\nplease report this")
