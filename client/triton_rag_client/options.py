@@ -1,0 +1,50 @@
+"""The options of a question, by their Python names; each goes to the server as one optional tensor.
+
+None, or leaving an option out, means the server's own default, which the repository's recipe decides.
+Ranges are checked by the server alone, so that there is one truth: a wrong value raises
+`InvalidRequestError` with the name, the value and the range.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["AskOptions", "RetrieveOptions", "Retriever"]
+
+Retriever = Literal["dense", "bm25", "hybrid"]
+
+
+class RetrieveOptions(TypedDict, total=False):
+    """How passages are found.
+
+    Keys:
+        retriever: `dense` (vectors), `bm25` (words) or `hybrid` (both, fused by reciprocal rank).
+        passages_k: How many passages, 1 to 20.
+    """
+
+    retriever: Retriever | None
+    passages_k: int | None
+
+
+class AskOptions(RetrieveOptions, total=False):
+    """How passages are found and the answer is generated.
+
+    Keys:
+        max_tokens: Most tokens of the answer, from 1 to the limit of the repository (512 unless built
+            otherwise).
+        temperature: 0 (greedy, the same answer each time) to 2.
+        top_k: Sample among the k likeliest tokens, 0 (off) to 1000.
+        top_p: Sample among the likeliest tokens that together have this probability, above 0 to 1 (off).
+        seed: Of the sampling, 0 to 2^63 - 1.
+        stop: Strings that end the answer: up to 8, each of 1 to 64 characters.
+    """
+
+    max_tokens: int | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
+    stop: Sequence[str] | None

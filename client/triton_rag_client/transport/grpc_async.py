@@ -1,0 +1,68 @@
+"""gRPC on asyncio. A task that is cancelled cancels its call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from tritonclient.grpc import service_pb2_grpc
+
+from triton_rag_client.core.grpc_wire import grpc_failure
+from triton_rag_client.transport.grpc_channel import CHANNEL_OPTIONS, credentials, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from triton_rag_client.address import Address, TlsFiles
+    from triton_rag_client.core.grpc_wire import GrpcRequest
+
+__all__ = ["AsyncGrpcTransport"]
+
+
+class AsyncGrpcTransport:
+    """One channel to one server, used in one event loop."""
+
+    def __init__(self, address: Address, tls: TlsFiles, headers: Mapping[str, str]) -> None:
+        self._metadata = metadata(headers)
+        if address.is_secure:
+            self._channel = grpc.aio.secure_channel(address.target, credentials(tls), CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(address.target, CHANNEL_OPTIONS)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    async def send(self, request: GrpcRequest, timeout_s: float) -> Any:
+        """A unary call."""
+        method = getattr(self._stub, request.method)
+        try:
+            return await method(request.message, timeout=timeout_s, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise grpc_failure(error.code(), error.details()) from error
+
+    async def open(self, request: GrpcRequest, timeout_s: float) -> _Stream:
+        """A stream with one request in it."""
+        method = getattr(self._stub, request.method)
+        return _Stream(method(iter((request.message,)), timeout=timeout_s, metadata=self._metadata))
+
+    async def close(self) -> None:
+        """Close the channel; requests in it are cancelled."""
+        await self._channel.close()
+
+
+class _Stream:
+    """A call whose deadline gRPC itself keeps."""
+
+    head = None
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def receive(self, timeout_s: float) -> Any:
+        try:
+            piece = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise grpc_failure(error.code(), error.details()) from error
+        return None if piece is grpc.aio.EOF else piece
+
+    async def close(self) -> None:
+        self._call.cancel()

@@ -1,0 +1,51 @@
+"""What the two gRPC shells share: how a channel is set up and a request's metadata made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from triton_rag_client.core.grpc_wire import STREAM_METADATA
+from triton_rag_client.errors import ClientSetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from triton_rag_client.address import TlsFiles
+
+__all__ = ["CHANNEL_OPTIONS", "credentials", "metadata"]
+
+CHANNEL_OPTIONS: Final = (
+    # Passages of many rows pass gRPC's default of 4 MB.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # A server that comes back is found within the pauses of our own retries, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    # One place decides about sending again: core/retry.py.
+    ("grpc.enable_retries", 0),
+)
+
+
+def credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
+    """Credentials that check the server's certificate and name."""
+    tls.context()  # gRPC says nothing when a file is not PEM
+    ca, certificate, key = tls.contents()
+    return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
+def metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Headers as gRPC wants them, and what makes Triton's streams tell codes of errors.
+
+    Raises:
+        ClientSetupError: A header cannot be sent.
+    """
+    pairs = tuple((name.lower(), value) for name, value in headers.items())
+    for name, value in pairs:
+        if not name.isascii() or not value.isascii() or not value.isprintable():
+            raise ClientSetupError(
+                f"header {name!r} has the value {value!r}: gRPC sends printable ASCII only"
+            )
+    return (*pairs, STREAM_METADATA)
