@@ -7,12 +7,10 @@ triton_rag_server.embedded` prepares it ahead of time, as an image build does.
 """
 
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -23,6 +21,8 @@ from typing import IO
 
 from triton_rag_server.cache_folder import cache_folder, locked, writable_folder
 from triton_rag_server.errors import ServerNotFoundError
+from triton_rag_server.stub_environment import NUMPY_FOLDER, NUMPY_VERSION, prepare_stub_environment
+from triton_rag_server.wheels import download_wheel
 
 __all__ = ["PACKAGE", "VERSION", "embedded_root", "is_prepared", "prepare_embedded", "stub_pythons"]
 
@@ -36,6 +36,7 @@ _WANTED = (
     "pytriton/tritonserver/backends/",
     "pytriton/tritonserver/caches/",
     "nvidia_pytriton.libs/",
+    f"{NUMPY_FOLDER}/numpy",
 )
 _INVENTORY = "inventory.json"
 
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 def embedded_root() -> Path:
     """Where the embedded server of the running Python lies, or will lie once prepared."""
-    name = f"{PACKAGE}-{VERSION}-py{_python_version()}-{platform.machine()}"
+    name = f"{PACKAGE}-{VERSION}-numpy-{NUMPY_VERSION}-py{_python_version()}-{platform.machine()}"
     return cache_folder() / "tritonserver" / name
 
 
@@ -79,7 +80,8 @@ def prepare_embedded(report: Callable[[str], None] | None = None) -> Path:
             return root
         with tempfile.TemporaryDirectory(dir=folder, prefix="unpacking-") as work:
             unpacked = Path(work) / "root"
-            _unpack(_wheel_files(Path(work), say), unpacked, say)
+            files = _wheel_files(Path(work), say) | _numpy_files(Path(work), say)
+            _unpack(files, unpacked, say)
             shutil.rmtree(root, ignore_errors=True)
             unpacked.rename(root)
     return root
@@ -101,32 +103,23 @@ def _wheel_files(work: Path, say: Callable[[str], None]) -> dict[str, Opener]:
         say(f"copying the embedded Triton from the installed {PACKAGE} {VERSION}")
         return {str(file): partial(_open_file, Path(str(file.locate()))) for file in installed.files}
     say(f"downloading the embedded Triton ({PACKAGE} {VERSION}, 55 MB, once)")
-    archive = zipfile.ZipFile(_download(work))
+    return _archived_files(download_wheel(PACKAGE, VERSION, work))
+
+
+def _numpy_files(work: Path, say: Callable[[str], None]) -> dict[str, Opener]:
+    """The NumPy that the stubs can work with (see `stub_environment.py`), below a folder of its own."""
+    say(f"downloading NumPy {NUMPY_VERSION} for the embedded Triton (18 MB, once)")
+    files = _archived_files(download_wheel("numpy", NUMPY_VERSION, work))
+    return {f"{NUMPY_FOLDER}/{name}": opener for name, opener in files.items()}
+
+
+def _archived_files(wheel: Path) -> dict[str, Opener]:
+    archive = zipfile.ZipFile(wheel)
     return {name: partial(archive.open, name) for name in archive.namelist()}
 
 
 def _open_file(path: Path) -> IO[bytes]:
     return path.open("rb")
-
-
-def _download(folder: Path) -> Path:
-    if importlib.util.find_spec("pip") is None:
-        raise ServerNotFoundError(
-            f"pip is missing in {sys.executable}: run `python -m ensurepip`, "
-            f"or install {PACKAGE}=={VERSION} without its dependencies (uv pip install --no-deps)"
-        )
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
-    command += ["--disable-pip-version-check", "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    wheel = next(folder.glob("*.whl"), None)
-    if done.returncode != 0 or wheel is None:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        reason = next((line for line in lines if line.startswith("ERROR")), lines[-1])
-        raise ServerNotFoundError(
-            f"the embedded Triton cannot be downloaded ({reason}): it needs Linux with glibc 2.35 "
-            f"and a package index; or give a tritonserver of your own (--tritonserver)"
-        )
-    return wheel
 
 
 def _unpack(files: dict[str, Opener], root: Path, say: Callable[[str], None]) -> None:
@@ -157,7 +150,9 @@ def _python_version() -> str:
 
 
 def _main() -> None:
-    sys.stdout.write(f"{prepare_embedded(_write_line)}\n")
+    root = prepare_embedded(_write_line)
+    prepare_stub_environment(root)
+    sys.stdout.write(f"{root}\n")
 
 
 def _write_line(line: str) -> None:

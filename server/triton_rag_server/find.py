@@ -18,6 +18,7 @@ from typing import Literal
 from triton_rag_server.embedded import embedded_root, is_prepared, prepare_embedded
 from triton_rag_server.errors import ServerNotFoundError
 from triton_rag_server.libraries import libpython_folder
+from triton_rag_server.stub_environment import prepare_stub_environment
 
 __all__ = ["CONTAINER_PATH", "TritonInstallation", "find_tritonserver", "stub_python"]
 
@@ -79,8 +80,9 @@ def find_tritonserver(
             return _installation(Path(on_path).resolve(), "PATH")
         if os.access(CONTAINER_PATH, os.X_OK):
             return _installation(CONTAINER_PATH, "container")
-    root = prepare_embedded(report) / "pytriton" / "tritonserver"
-    return TritonInstallation(root / "bin" / "tritonserver", root, "embedded", _embedded_environment())
+    cached = prepare_embedded(report)
+    root = cached / "pytriton" / "tritonserver"
+    return TritonInstallation(root / "bin" / "tritonserver", root, "embedded", _embedded_environment(cached))
 
 
 def needs_preparation(tritonserver: Path | str | None = None) -> bool:
@@ -118,14 +120,10 @@ def _installation(program: Path, origin: Origin) -> TritonInstallation:
     return installation
 
 
-def _embedded_environment() -> dict[str, str]:
-    """The running Python's environment, for models: its packages, its shared library, its interpreter.
-
-    An embedded interpreter takes its home from the `python3` on PATH, a virtual environment's too.
-    """
+def _embedded_environment(cached: Path) -> dict[str, str]:
+    """The variables for models: the environment that their stub can work with, and this Python's library."""
     environment = dict(os.environ)
-    _prepend(environment, "PATH", [str(Path(sys.executable).parent)])
-    _prepend(environment, "PYTHONPATH", _package_folders())
+    _prepend(environment, "PATH", [str(prepare_stub_environment(cached))])
     library_folder = libpython_folder()
     if library_folder is not None:
         _prepend(environment, "LD_LIBRARY_PATH", [str(library_folder)])
