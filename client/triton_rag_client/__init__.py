@@ -5,6 +5,7 @@ with RagClient("grpc://127.0.0.1:8001") as client:
 """
 
 from triton_rag_client.address import TlsFiles
+from triton_rag_client.async_client import AsyncRagClient
 from triton_rag_client.client import RagClient
 from triton_rag_client.core.retry import RetryPolicy
 from triton_rag_client.errors import (
@@ -29,6 +30,7 @@ __all__ = [
     "AccessDeniedError",
     "Answer",
     "AskOptions",
+    "AsyncRagClient",
     "ClientSetupError",
     "ConnectionFailedError",
     "DeadlineExceededError",

@@ -70,12 +70,12 @@ Steps: TypeAlias = Generator[Effect, Any, Result]
 
 
 def send(
-    request: object, read: Callable[[Any], Result], deadline: Deadline, policy: RetryPolicy
+    request: Callable[[float], Any], read: Callable[[Any], Result], deadline: Deadline, policy: RetryPolicy
 ) -> Steps[Result]:
     """Send a request until it succeeds, for good or ill.
 
     Args:
-        request: As the wire wants it.
+        request: Makes the request as the wire wants it, from the seconds that are left for it.
         read: Turns the reply into the result, or raises the error it tells of.
         deadline: For all attempts together.
         policy: How often and when it is sent again.
@@ -87,7 +87,8 @@ def send(
     last: RagError | None = None
     for attempt in count(1):
         try:
-            return read((yield Send(request, deadline.remaining_s(last))))
+            left_s = deadline.remaining_s(last)
+            return read((yield Send(request(left_s), left_s)))
         except RagError as error:
             last = error
         yield from _pause_or_fail(last, attempt, deadline, policy)
@@ -102,12 +103,12 @@ def stream(wire: Wire, call: InferenceCall, deadline: Deadline, policy: RetryPol
         RagError: What the last attempt failed with.
         ProtocolError: The stream ended without a finish reason.
     """
-    request = wire.stream_request(call)
     last: RagError | None = None
     for attempt in count(1):
         delta: Delta | None = None
         try:
-            reader = wire.stream_reader(call, (yield Open(request, deadline.remaining_s(last))))
+            left_s = deadline.remaining_s(last)
+            reader = wire.stream_reader(call, (yield Open(wire.stream_request(call, left_s), left_s)))
             while (piece := (yield Receive(deadline.remaining_s()))) is not None:
                 for reply in reader.feed(piece):
                     delta = replies.delta(reply)

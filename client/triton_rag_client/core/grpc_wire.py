@@ -16,7 +16,7 @@ from tritonclient.grpc import service_pb2
 from triton_rag_client.core.replies import Reply, read_reply
 from triton_rag_client.core.tensors import OutputTensor
 from triton_rag_client.core.unnamed_errors import kind_of
-from triton_rag_client.core.wire import failure
+from triton_rag_client.core.wire import failure, microseconds
 from triton_rag_client.errors import (
     AccessDeniedError,
     ConnectionFailedError,
@@ -86,17 +86,17 @@ def grpc_failure(code: grpc.StatusCode, details: str | None) -> RagError:
 class GrpcWire:
     """KServe's gRPC protocol."""
 
-    def infer_request(self, call: InferenceCall) -> GrpcRequest:
+    def infer_request(self, call: InferenceCall, timeout_s: float) -> GrpcRequest:
         """A unary `ModelInfer`."""
-        return GrpcRequest("ModelInfer", _message(call))
+        return GrpcRequest("ModelInfer", _message(call, timeout_s))
 
     def infer_reply(self, call: InferenceCall, reply: Any) -> Reply:
         """The outputs of a `ModelInferResponse`."""
         return _read(call, reply)
 
-    def stream_request(self, call: InferenceCall) -> GrpcRequest:
+    def stream_request(self, call: InferenceCall, timeout_s: float) -> GrpcRequest:
         """A `ModelStreamInfer` of one request, which asks for a last response that says so."""
-        message = _message(call)
+        message = _message(call, timeout_s)
         message.parameters["triton_enable_empty_final_response"].bool_param = True
         return GrpcRequest("ModelStreamInfer", message)
 
@@ -139,8 +139,9 @@ class _GrpcStreamReader:
         """Nothing is left to say: gRPC ends a broken stream with a status."""
 
 
-def _message(call: InferenceCall) -> Any:
+def _message(call: InferenceCall, timeout_s: float) -> Any:
     message = service_pb2.ModelInferRequest(model_name=call.model.name)
+    message.parameters["timeout"].int64_param = microseconds(timeout_s)
     for tensor in call.inputs:
         message.inputs.add(name=tensor.name, datatype=tensor.data_type, shape=tensor.shape)
         message.raw_input_contents.append(tensor.raw)

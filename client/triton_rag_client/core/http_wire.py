@@ -15,7 +15,7 @@ from triton_rag_client.core.http_errors import http_failure, quoted
 from triton_rag_client.core.http_stream import EventStreamReader, RefusalReader
 from triton_rag_client.core.replies import Reply, read_reply
 from triton_rag_client.core.tensors import OutputTensor
-from triton_rag_client.core.wire import failure
+from triton_rag_client.core.wire import failure, microseconds
 from triton_rag_client.errors import ProtocolError, RagError
 from triton_rag_client.results import ServerMetadata
 
@@ -29,7 +29,6 @@ __all__ = ["HttpHead", "HttpReply", "HttpRequest", "HttpWire"]
 
 _HEADER_LENGTH: Final = "inference-header-content-length"
 _EVENT_STREAM: Final = "text/event-stream"
-_BINARY_OUTPUT: Final = {"binary_data_output": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,11 @@ class HttpReply:
 class HttpWire:
     """KServe's HTTP protocol with Triton's extensions for binary data and generation."""
 
-    def infer_request(self, call: InferenceCall) -> HttpRequest:
+    def infer_request(self, call: InferenceCall, timeout_s: float) -> HttpRequest:
         """`POST /v2/models/NAME/infer`."""
-        header = json.dumps(
-            {"inputs": [_described(tensor) for tensor in call.inputs], "parameters": _BINARY_OUTPUT}
-        )
+        described = [_described(tensor) for tensor in call.inputs]
+        parameters = {"binary_data_output": True, "timeout": microseconds(timeout_s)}
+        header = json.dumps({"inputs": described, "parameters": parameters})
         return HttpRequest(
             "POST",
             f"v2/models/{call.model.name}/infer",
@@ -83,9 +82,10 @@ class HttpWire:
             raise _unreadable(reply, error) from error
         return read_reply(call.model, call.rows, outputs)
 
-    def stream_request(self, call: InferenceCall) -> HttpRequest:
+    def stream_request(self, call: InferenceCall, timeout_s: float) -> HttpRequest:
         """`POST /v2/models/NAME/generate_stream`."""
-        values = {tensor.name: list(tensor.values) for tensor in call.inputs}
+        values: dict[str, object] = {tensor.name: list(tensor.values) for tensor in call.inputs}
+        values["timeout"] = microseconds(timeout_s)
         return HttpRequest(
             "POST",
             f"v2/models/{call.model.name}/generate_stream",

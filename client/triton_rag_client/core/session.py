@@ -68,22 +68,17 @@ class Session:
 
     def ready(self, timeout_s: float | None) -> Steps[bool]:
         """The steps of `ready`: one attempt, since not being there is an answer."""
+        once = RetryPolicy(attempts=1)
+        deadline = self._deadline(timeout_s)
         try:
-            return (
-                yield from send(
-                    self.wire.ready_request(),
-                    self.wire.is_ready,
-                    self._deadline(timeout_s),
-                    RetryPolicy(attempts=1),
-                )
-            )
+            return (yield from send(lambda _: self.wire.ready_request(), self.wire.is_ready, deadline, once))
         except UnavailableError:
             return False
 
     def metadata(self, timeout_s: float | None) -> Steps[ServerMetadata]:
         """The steps of `metadata`."""
-        request, read = self.wire.metadata_request(), self.wire.server_metadata
-        return send(request, read, self._deadline(timeout_s), self.policy)
+        read = self.wire.server_metadata
+        return send(lambda _: self.wire.metadata_request(), read, self._deadline(timeout_s), self.policy)
 
     def _deadline(self, timeout_s: float | None) -> Deadline:
         return Deadline(self.timeout_s if timeout_s is None else timeout_s)
@@ -91,7 +86,9 @@ class Session:
     def _one(
         self, call: InferenceCall, result: Callable[[Reply], Result], deadline: Deadline
     ) -> Steps[Result]:
-        request = self.wire.infer_request(call)
+        def request(left_s: float) -> Any:
+            return self.wire.infer_request(call, left_s)
+
         return send(request, lambda reply: result(self.wire.infer_reply(call, reply)), deadline, self.policy)
 
     def _many(

@@ -2,7 +2,7 @@
 
 Triton answers an error in `/generate_stream` with HTTP 400 whatever its kind, and in a gRPC stream of an
 older server with text alone. Options are checked before the first delta, so an error after it is not the
-caller's; before it, the texts below are the server's own.
+caller's; before it, the texts below are Triton's own, and the served models say "ask again" where that helps.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["kind_of"]
 _KINDS: Final[Sequence[tuple[re.Pattern[str], type[RagError]]]] = (
     (
         re.compile(
-            r"maximum queue size|queue is full|queue full|no available versions|unavailable", re.IGNORECASE
+            r"maximum queue size|queue full|no available versions|unavailable|ask again", re.IGNORECASE
         ),
         UnavailableError,
     ),
     (
-        re.compile(r"stub process|failed to process the request|internal error|shutting down", re.IGNORECASE),
+        re.compile(r"stub process|failed to process the request|internal error", re.IGNORECASE),
         ServerError,
     ),
 )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from triton_rag_client.core.requests import InferenceCall
     from triton_rag_client.results import ServerMetadata
 
-__all__ = ["StreamReader", "Wire", "failure"]
+__all__ = ["StreamReader", "Wire", "failure", "microseconds"]
 
 
 class StreamReader(Protocol):
@@ -42,14 +42,14 @@ class StreamReader(Protocol):
 class Wire(Protocol):
     """Requests and replies on one wire. `Any` is what that wire's shell sends and receives."""
 
-    def infer_request(self, call: InferenceCall) -> Any:
-        """A call that has one reply."""
+    def infer_request(self, call: InferenceCall, timeout_s: float) -> Any:
+        """A call that has one reply; the server is told how long the client will wait."""
 
     def infer_reply(self, call: InferenceCall, reply: Any) -> Reply:
         """The outputs of that reply, or the error that it tells of."""
 
-    def stream_request(self, call: InferenceCall) -> Any:
-        """A call that has many replies."""
+    def stream_request(self, call: InferenceCall, timeout_s: float) -> Any:
+        """A call that has many replies; the server is told how long the client will wait."""
 
     def stream_reader(self, call: InferenceCall, head: Any) -> StreamReader:
         """What reads them."""
@@ -89,3 +89,8 @@ def failure(kind: type[RagError], details: str) -> RagError:
     said = lines[0] if lines else "no reason was given"
     to_do = _WHAT_TO_DO[kind]
     return kind(f"{said}; {to_do}" if to_do else said)
+
+
+def microseconds(timeout_s: float) -> int:
+    """Seconds as Triton's request parameter `timeout` counts them; at least 1, since 0 is no limit."""
+    return max(1, int(timeout_s * 1e6))

@@ -24,16 +24,14 @@ class AsyncGrpcTransport:
     """One channel to one server, used in one event loop."""
 
     def __init__(self, address: Address, tls: TlsFiles, headers: Mapping[str, str]) -> None:
+        self._target = address.target
         self._metadata = metadata(headers)
-        if address.is_secure:
-            self._channel = grpc.aio.secure_channel(address.target, credentials(tls), CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(address.target, CHANNEL_OPTIONS)
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        self._credentials = credentials(tls) if address.is_secure else None
+        self._channel: Any = None
 
     async def send(self, request: GrpcRequest, timeout_s: float) -> Any:
         """A unary call."""
-        method = getattr(self._stub, request.method)
+        method = getattr(self._stub(), request.method)
         try:
             return await method(request.message, timeout=timeout_s, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
@@ -41,12 +39,23 @@ class AsyncGrpcTransport:
 
     async def open(self, request: GrpcRequest, timeout_s: float) -> _Stream:
         """A stream with one request in it."""
-        method = getattr(self._stub, request.method)
+        method = getattr(self._stub(), request.method)
         return _Stream(method(iter((request.message,)), timeout=timeout_s, metadata=self._metadata))
 
     async def close(self) -> None:
         """Close the channel; requests in it are cancelled."""
-        await self._channel.close()
+        if self._channel is not None:
+            await self._channel.close()
+
+    def _stub(self) -> Any:
+        if (
+            self._channel is None
+        ):  # a channel belongs to the event loop it is made in, and only now there is one
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(self._target, CHANNEL_OPTIONS)
+            else:
+                self._channel = grpc.aio.secure_channel(self._target, self._credentials, CHANNEL_OPTIONS)
+        return service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
 
 class _Stream:
