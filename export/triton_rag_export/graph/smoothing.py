@@ -2,9 +2,9 @@
 https://arxiv.org/abs/2211.10438).
 
 A few channels of a language model's activations are a hundred times larger than the others and leave them few
-of a byte's steps. Each channel is divided by a factor in the operation before the linear layer, and the layer's
-weights are multiplied by it: the model stays the same in exact arithmetic, and no operation is added, since the
-division goes into the weight of the normalization before, into the value projection, or into `up`.
+of a byte's steps. Each channel is divided by a factor in the operation before the linear layer, and the
+layer's weights are multiplied by it: the model stays the same in exact arithmetic, and no operation is added,
+since the division goes into the weight of the normalization before, the value projection, or `up`.
 """
 
 from collections.abc import Iterable, Sequence
