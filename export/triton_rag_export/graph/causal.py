@@ -31,7 +31,7 @@ PADDING_POSITIONS = 1024
 """Positions behind the context for the padding of a step: a slot may bring as many rows to one."""
 
 SEQUENCE_TOKENS = 512
-CALIBRATION_TOKENS = 8192
+CALIBRATION_TOKENS = 4096
 COMPARED_TOKENS = 2048
 LARGEST_FP32_KL = 1e-5
 """FP32 and transformers differ by rounding alone, around 1e-9; more means that the graph is wrong."""
@@ -96,11 +96,8 @@ def export_causal(source: ModelSource, settings: CausalExport, folder: Path) -> 
     model, tokenizer = load_causal_model(source), load_tokenizer(source)
     calibration, held_out = _token_sequences(tokenizer, settings)
     described = _described(model, settings, calibration)
-    positions = settings.context_tokens + PADDING_POSITIONS
-    graph = build_causal_graph(described, precision=settings.precision, positions=positions)
-    graph.save(folder / GRAPH_FILE, external=True)
+    write_causal(described, settings, _end_token_ids(model, tokenizer), folder)
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
-    _description(described, settings, _end_token_ids(model, tokenizer)).save(folder)
     quality = _compare(model, folder, held_out) if held_out else None
     if settings.precision == "fp32" and quality is not None and quality.kl > LARGEST_FP32_KL:
         raise BuildError(
@@ -108,6 +105,32 @@ def export_causal(source: ModelSource, settings: CausalExport, folder: Path) -> 
             f"allowed: {LARGEST_FP32_KL}; please report this model"
         )
     return _report(settings.precision, described, folder, quality)
+
+
+def write_causal(
+    model: CausalModel, settings: CausalExport, end_token_ids: frozenset[int], folder: Path
+) -> None:
+    """Write a described model as it is: `generator.onnx`, its weights, and `generator.json`.
+
+    Args:
+        model: the model, smoothed if INT8 wants it.
+        settings: precision and context; the texts are not read.
+        end_token_ids: the tokens that end an answer.
+        folder: an existing folder.
+    """
+    positions = settings.context_tokens + PADDING_POSITIONS
+    graph = build_causal_graph(model, precision=settings.precision, positions=positions)
+    graph.save(folder / GRAPH_FILE, external=True)
+    CausalDescription(
+        family=model.family,
+        precision=settings.precision,
+        kv_heads=tuple(shape.kv_heads for shape in model.layer_shapes()),
+        head_size=model.head_size,
+        vocabulary_size=model.vocabulary_size,
+        end_token_ids=end_token_ids,
+        context_tokens=settings.context_tokens,
+        positions=positions,
+    ).save(folder)
 
 
 def _described(model: Any, settings: CausalExport, calibration: Sequence[Sequence[int]]) -> CausalModel:
@@ -168,21 +191,6 @@ def _end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
         if end is not None:
             found.update([end] if isinstance(end, int) else end)
     return frozenset(found)
-
-
-def _description(
-    model: CausalModel, settings: CausalExport, end_token_ids: frozenset[int]
-) -> CausalDescription:
-    return CausalDescription(
-        family=model.family,
-        precision=settings.precision,
-        kv_heads=tuple(shape.kv_heads for shape in model.layer_shapes()),
-        head_size=model.head_size,
-        vocabulary_size=model.vocabulary_size,
-        end_token_ids=end_token_ids,
-        context_tokens=settings.context_tokens,
-        positions=settings.context_tokens + PADDING_POSITIONS,
-    )
 
 
 def _compare(model: Any, folder: Path, held_out: Sequence[Sequence[int]]) -> GeneratorQuality:
