@@ -86,7 +86,7 @@ _ENSEMBLE: Final = re.compile(r"^(?:in ensemble '[^']*', )+")
 def failure(kind: type[RagError], details: str) -> RagError:
     """The error for what a server, or the library below, said: its first line, and then what to do."""
     lines = _ENSEMBLE.sub("", details).strip().splitlines()
-    said = lines[0] if lines else "no reason was given"
+    said = lines[0].rstrip(".") if lines else "no reason was given"
     to_do = _WHAT_TO_DO[kind]
     return kind(f"{said}; {to_do}" if to_do else said)
 
