@@ -118,16 +118,36 @@ def _attend(
     graph = build.graph
     normal = _normalize(build, hidden, layer.attention_norm, "attention_norm")
     packed = LinearWeights(*_side_by_side(layer.query, layer.key, layer.value))
-    queries = _linear(build, _prepare(build, normal, zero_points, "normal"), packed, "query_key_value")
-    padded = graph.apply("Gather", queries, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
+    rows = _linear(build, _prepare(build, normal, zero_points, "normal"), packed, "query_key_value")
+    rows = _normalize_heads(build, layer, rows)
+    padded = graph.apply("Gather", rows, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
     attended = _group_query_attention(build, step, layer, index, padded)
     width = layer.query.weight.shape[1]
     flat = graph.apply("Reshape", attended, graph.constant([-1, width], np.int64))
-    rows = graph.apply("Gather", flat, step.to_rows, axis=0, label="attended_rows")  # (rows, heads * size)
+    back = graph.apply("Gather", flat, step.to_rows, axis=0, label="attended_rows")  # (rows, heads * size)
     update = _linear(
-        build, _prepare(build, rows, zero_points, "attended"), layer.attention_output, "attention_output"
+        build, _prepare(build, back, zero_points, "attended"), layer.attention_output, "attention_output"
     )
     return graph.apply("Add", hidden, update, label="attention_residual")
+
+
+def _normalize_heads(build: _Build, layer: DecoderLayer, rows: str) -> str:
+    """Normalize each query and key head where the model does (Qwen3): the CPU's attention operator cannot."""
+    if layer.query_norm is None or layer.key_norm is None:
+        return rows
+    graph, size = build.graph, build.model.head_size
+    widths = [part.weight.shape[1] for part in (layer.query, layer.key, layer.value)]
+    parts = graph.apply_many("Split", [rows, graph.constant(widths, np.int64)], 3, axis=-1)
+    by_head, by_row = graph.constant([0, -1, size], np.int64), graph.constant([0, -1], np.int64)
+
+    def normal(part: str, norm: Floats) -> str:
+        heads = graph.apply("Reshape", part, by_head)  # (rows, heads, head_size)
+        return graph.apply("Reshape", _normalize(build, heads, norm, "head_norm"), by_row)
+
+    queries, keys, values = parts
+    return graph.apply(
+        "Concat", normal(queries, layer.query_norm), normal(keys, layer.key_norm), values, axis=-1
+    )
 
 
 def _group_query_attention(build: _Build, step: _Step, layer: DecoderLayer, index: int, queries: str) -> str:
@@ -136,18 +156,16 @@ def _group_query_attention(build: _Build, step: _Step, layer: DecoderLayer, inde
     cache_shape: list[int | str] = ["slots", shape.kv_heads, "capacity", build.model.head_size]
     for name in past:
         graph.input(name, np.float32, cache_shape)
-    norms = ["" if norm is None else graph.constant(norm) for norm in (layer.query_norm, layer.key_norm)]
     attended = f"attended_{index}"
     inputs = [queries, "", "", *past, step.last_positions, step.capacity, step.cosines, step.sines]
     graph.apply_named(
         "GroupQueryAttention",
-        [*inputs, "", "", "", "", "", *norms, step.query_lengths],
+        [*inputs, *[""] * 7, step.query_lengths],
         [attended, *present],
         domain=MICROSOFT,
         num_heads=shape.heads,
         kv_num_heads=shape.kv_heads,
         do_rotary=1,
-        qk_norm_epsilon=build.model.norm_epsilon,
     )
     for name in present:
         graph.output(name, np.float32, cache_shape)

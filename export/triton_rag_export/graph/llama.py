@@ -17,7 +17,8 @@ FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 ACTIVATIONS = frozenset({"silu", "swish"})
 # Their frequencies do not depend on the length of the text, which a table of cosines cannot follow.
 ROTARY_TYPES = frozenset({"default", "linear", "llama3", "yarn"})
-HEAD_SIZE_MULTIPLE = 8
+# GroupQueryAttention applies rotary positions to sixteen channels at a time.
+HEAD_SIZE_MULTIPLE = 16
 
 
 def read_llama(model: Any, context_tokens: int) -> CausalModel:

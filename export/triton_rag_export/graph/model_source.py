@@ -160,11 +160,13 @@ def _model_files(source: ModelSource) -> Iterator[Path]:
 
 
 def _load(source: ModelSource, from_pretrained: Callable[..., Any], **settings: Any) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
+
     if source.gguf_file is not None:
         settings["gguf_file"] = source.gguf_file
     try:
         return from_pretrained(source.folder, **settings)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, StrictDataclassError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelSourceError(
             f"model {source.name!r}: transformers cannot read {source.folder} ({reason}); "
