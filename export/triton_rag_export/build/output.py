@@ -32,8 +32,8 @@ def check_output(out: Path) -> None:
 def new_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside `out` that takes its place when the block ends well, else goes away.
 
-    An older repository at `out` is moved aside first and removed last; if the second rename fails, it is moved
-    back.
+    An older repository at `out` is moved aside first and removed last; if the second rename fails, it is
+    moved back.
 
     Raises:
         BuildError: the folder above cannot be written.

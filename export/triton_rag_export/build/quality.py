@@ -19,6 +19,7 @@ from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.questions import Question, read_questions
 from triton_rag_export.evaluate.retrieval_measures import retrieval_measures
+from triton_rag_export.repository.manifest import sha256_of
 
 if TYPE_CHECKING:
     from query_encoding import QueryEncoder
@@ -97,9 +98,7 @@ def _measured(
             "note": f"nDCG@10 {after:.4f}, in fp32 {before:.4f}; cosine {cosine:.4f}",
         }
 
-    content = [
-        hashlib.sha256((path / file).read_bytes()).hexdigest() for file in (PASSAGES_FILE, QUESTIONS_FILE)
-    ]
+    content = [sha256_of(path / file) for file in (PASSAGES_FILE, QUESTIONS_FILE)]
     return context.artifact(
         "quality",
         {"data": content, "limit": limit, "encoders": [reference.key, encoder.key]},

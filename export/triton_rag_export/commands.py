@@ -1,0 +1,87 @@
+"""The command line of export: `build`, `lint`, `evaluate`. What is heavy is imported when a command runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["build", "evaluate", "lint"]
+
+
+def build(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the repository; an older one there is replaced.")],
+    quality_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of judged data sets (passages.jsonl, questions.dev.jsonl) to measure the encoder on."
+        ),
+    ] = None,
+    quality_limit: Annotated[
+        int | None, typer.Option(min=1, help="Measure only so many questions of each data set.")
+    ] = None,
+) -> None:
+    """Build a model repository from a recipe."""
+    from triton_rag_export.build.display import BuildDisplay, silence_library_bars
+    from triton_rag_export.recipe import load_recipe
+
+    loaded = load_recipe(recipe)
+    silence_library_bars(loaded)
+    with BuildDisplay() as display:
+        from triton_rag_export.build import build as run
+
+        report = run(loaded, out, display, quality_data=quality_data, quality_limit=quality_limit)
+    typer.echo(f"{out} is ready: {report.size_bytes / 1e6:,.0f} MB in {report.seconds:.1f} s")
+    typer.echo(f"serve it:    triton-rag serve {out}")
+    typer.echo(f"measure it:  triton-rag evaluate {out} --questions FILE")
+
+
+def lint(
+    repository: Annotated[Path, typer.Argument(help="The folder that `triton-rag build` wrote.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check a repository without starting Triton."""
+    from triton_rag_export.repository import lint as run
+
+    findings = run(repository)
+    if as_json:
+        rows = [{"file": str(f.file), "problem": f.problem, "advice": f.advice} for f in findings]
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        typer.echo(f"{repository}: {len(findings) or 'no'} {'fault' if len(findings) == 1 else 'faults'}")
+    if findings:
+        raise typer.Exit(1)
+
+
+def evaluate(
+    repository: Annotated[Path, typer.Argument(help="The folder that `triton-rag build` wrote.")],
+    questions: Annotated[
+        Path, typer.Option(help="JSON lines: question, passage_id or relevant, optionally answers.")
+    ],
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Generate answers too, and compare them with the right ones.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="gRPC address of a running server.  [default: in this process]")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the report to this file too.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many questions.")] = None,
+) -> None:
+    """Measure what your own questions get: retrieval, and answers on request."""
+    from triton_rag_export.errors import EvaluationError
+    from triton_rag_export.evaluate import evaluate as run
+    from triton_rag_export.evaluate.display import EvaluationDisplay, print_report, report_as_json
+
+    with EvaluationDisplay() as display:
+        report = run(repository, questions, display, with_answers=answers, url=url, limit=limit)
+    print_report(report)
+    if json_file is not None:
+        try:
+            json_file.write_text(report_as_json(report), encoding="utf-8")
+        except OSError as error:
+            raise EvaluationError(f"{json_file} cannot be written ({error}): name another file") from error
