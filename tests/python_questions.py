@@ -5,7 +5,7 @@ change to the way documents are cut.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,21 @@ def answering_passages(
             )
         answers[question.question] = frozenset(found)
     return answers
+
+
+def recall_at(k: int, found: Mapping[str, Sequence[str]], answers: Mapping[str, frozenset[str]]) -> float:
+    """The share of questions that have a right passage among the first `k` found.
+
+    Passages that answer a question are mostly the same words in another document, so one of them is enough.
+
+    Args:
+        k: how many passages of each list count.
+        found: For each question the ids that were found, best first.
+        answers: For each question the right ids, from `answering_passages`.
+    """
+    return sum(not right.isdisjoint(found[question][:k]) for question, right in answers.items()) / len(
+        answers
+    )
 
 
 def passages_with(quote: str, texts: Mapping[str, str]) -> set[str]:

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import pytest
-from python_questions import Evidence, PythonQuestion, answering_passages, normalized, read_python_questions
+from python_questions import (
+    Evidence,
+    PythonQuestion,
+    answering_passages,
+    normalized,
+    read_python_questions,
+    recall_at,
+)
 from triton_rag_export.corpus import read_documents
 from triton_rag_export.recipe import load_recipe
 
@@ -61,3 +68,9 @@ def test_a_quote_that_is_nowhere_is_an_error_that_names_it() -> None:
     question = PythonQuestion("Who?", "concept", (Evidence("a", "not there"),))
     with pytest.raises(LookupError, match=r"Who.*not there"):
         answering_passages([question], {"a": "something else"})
+
+
+def test_recall_counts_a_question_once_however_many_passages_answer_it() -> None:
+    answers = {"first": frozenset({"a", "b"}), "second": frozenset({"c"})}
+    found = {"first": ["x", "a", "b"], "second": ["x", "y", "c"]}
+    assert [recall_at(k, found, answers) for k in (1, 2, 3)] == [0, 0.5, 1]
