@@ -66,7 +66,10 @@ def _library(log: str) -> Failure | None:
 
 def _port(log: str) -> Failure | None:
     found = _PORT.search(log)
-    return Failure("port", found[2], f"the {found[1]} port {found[2]} is in use") if found else None
+    if found is None:
+        return None
+    service = {"GRPC": "gRPC", "Metrics": "metrics"}.get(found[1], found[1])
+    return Failure("port", found[2], f"the {service} port {found[2]} is in use")
 
 
 def _model_load(log: str) -> Failure | None:

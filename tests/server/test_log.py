@@ -1,0 +1,121 @@
+"""The log lines are those of a real Triton 2.51."""
+
+import pytest
+from triton_rag_server.log import Failure, find_failure, loaded_models, stuck_model
+
+NOISE = """\
+W1124 00:09:38.307032 15847 pinned_memory_manager.cc:273] "Unable to allocate pinned system memory"
+E1124 00:09:38.307260 15847 server.cc:241] "CudaDriverHelper has not been initialized."
+Error: Failed to initialize NVML
+"""
+END = "error: creating server: Internal - failed to load all models\n"
+
+CASES = {
+    "an exception in initialize": (
+        (
+            "E1124 00:12:23 19963 model_lifecycle.cc:642] \"failed to load 'generator' version 1: "
+            'Internal: ValueError: two\\nlines \\"quoted\\" here\\n\\nAt:\\n  /r/g/1/model.py(6): initialize\\n"\n'
+        ),
+        Failure("model", "generator", 'ValueError: two lines "quoted" here (/r/g/1/model.py line 6)'),
+    ),
+    "a syntax error": (
+        (
+            "E1124 00:12:15.561141 19765 model_lifecycle.cc:642] \"failed to load 'answer' version 1: Internal: "
+            "SyntaxError: '(' was never closed (model.py, line 15)\"\n"
+        ),
+        Failure("model", "answer", "SyntaxError: '(' was never closed (model.py, line 15)"),
+    ),
+    "a missing backend": (
+        (
+            "E1124 00:12:16.660569 19803 model_lifecycle.cc:642] \"failed to load 'encoder' version 1: Invalid "
+            "argument: unable to find backend library for backend 'onnxruntime', try something.\"\n"
+        ),
+        Failure(
+            "model",
+            "encoder",
+            "unable to find backend library for backend 'onnxruntime', try something.",
+        ),
+    ),
+    "an unreadable configuration": (
+        (
+            "[libprotobuf ERROR /tmp/text_format.cc:337] Error parsing text-format inference.ModelConfig: 7:10: "
+            'Message type "inference.ModelConfig" has no field named "nonsense".\n'
+            'E1124 00:11:13.231035 18144 model_repository_manager.cc:1460] "Poll failed for model directory '
+            "'embed': failed to read text proto from /r/embed/config.pbtxt\"\n"
+        ),
+        Failure(
+            "model",
+            "embed",
+            "config.pbtxt line 7, column 10: "
+            'Message type "inference.ModelConfig" has no field named "nonsense".',
+        ),
+    ),
+    "no version": (
+        (
+            "E1124 00:12:14.333956 19718 model_repository_manager.cc:724] \"failed to load model 'rag': "
+            "at least one version must be available under the version policy of model 'rag'\"\n"
+        ),
+        Failure(
+            "model", "rag", "at least one version must be available under the version policy of model 'rag'"
+        ),
+    ),
+    "a type that does not fit": (
+        (
+            'E1124 00:12:25.816525 20048 model_repository_manager.cc:703] "Invalid argument: in ensemble rag, '
+            'ensemble tensor IN: inconsistent data type: TYPE_FP32 is inferred"\n'
+        ),
+        Failure("model", "rag", "ensemble tensor IN: inconsistent data type: TYPE_FP32 is inferred"),
+    ),
+    "a port in use": (
+        (
+            'E1124 00:09:47.895289 16100 main.cc:257] "failed to start HTTP service: Unavailable - Socket '
+            "'127.0.0.1:18100' already in use \"\n"
+        ),
+        Failure("port", "127.0.0.1:18100", "the HTTP port 127.0.0.1:18100 is in use"),
+    ),
+    "a missing library": (
+        "/stub: error while loading shared libraries: libpython3.11.so.1.0: cannot open shared object\n",
+        Failure("library", "libpython3.11.so.1.0", "libpython3.11.so.1.0: cannot open shared object"),
+    ),
+    "no repository": (
+        "error: creating server: Internal - failed to stat file /missing\n",
+        Failure("server", "", "failed to stat file /missing"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_cause_is_named_in_one_line(case: str) -> None:
+    lines, failure = CASES[case]
+    assert find_failure(NOISE + lines + END) == failure
+
+
+def test_the_model_that_failed_is_named_and_not_the_ensemble_that_needs_it() -> None:
+    lines, failure = CASES["an exception in initialize"]
+    dependent = (
+        "E1124 00:12:30 20230 manager.cc:703] \"Invalid argument: ensemble 'rag' "
+        "depends on 'generator' which has no loaded version. Model 'generator' loading failed: ...\"\n"
+    )
+    assert find_failure(NOISE + lines + dependent + END) == failure
+    assert find_failure(NOISE + dependent + END).subject == "rag"
+
+
+def test_a_log_without_a_known_cause_gives_its_last_line() -> None:
+    assert find_failure("something\nSegmentation fault\n+----+\n").reason == "Segmentation fault"
+    assert find_failure("").reason == "it wrote nothing"
+
+
+def test_a_model_without_its_file_is_seen_while_the_server_hangs() -> None:
+    line = (
+        "I1124 00:11:14.335174 18272 pb_stub.cc:2105]  Failed to preinitialize Python stub: Python model "
+        "file not found in '/r/identity/1/model.py'\n"
+    )
+    failure = stuck_model(NOISE + line)
+    assert failure is not None
+    assert failure == Failure("model", "identity", "Python model file not found in '/r/identity/1/model.py'")
+    assert stuck_model(NOISE) is None
+
+
+def test_loaded_models_come_in_their_order() -> None:
+    log = "x \"successfully loaded 'b'\"\nx \"successfully loaded 'a'\"\n"
+    assert loaded_models(log) == ("b", "a")

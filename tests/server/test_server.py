@@ -1,0 +1,252 @@
+"""A real Triton over small Python models."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import rich
+from triton_rag_server import (
+    ModelLoadError,
+    PortInUseError,
+    RepositoryNotServableError,
+    StartProgress,
+    StartTimeoutError,
+    TritonServer,
+)
+
+ModelWriter = Callable[..., Path]
+
+# Serves a repository, says the server's id, and is killed by the test.
+PARENT = """
+import signal, sys
+from triton_rag_server import TritonServer
+with TritonServer(sys.argv[1]) as server:
+    print(server.pid, flush=True)
+    signal.pause()
+"""
+
+
+def infer(server: TritonServer, text: str) -> str:
+    tensor = {"name": "IN", "shape": [1, 1], "datatype": "BYTES", "data": [text]}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    with urllib.request.urlopen(f"{server.http_url}/v2/models/identity/infer", data=body) as response:
+        return str(json.load(response)["outputs"][0]["data"][0])
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A server and the stubs of its models."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_started_server_answers_at_its_addresses(identity_server: TritonServer) -> None:
+    assert infer(identity_server, "tête") == "tête"
+    with urllib.request.urlopen(identity_server.metrics_url) as response:
+        assert b"nv_inference_request_success" in response.read()
+    host, port = identity_server.grpc_url.removeprefix("grpc://").split(":")
+    socket.create_connection((host, int(port))).close()
+
+
+def test_models_run_in_this_environment(write_model: ModelWriter, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    write = f"import rich; Path({str(report)!r}).write_text(rich.__file__)"
+    with TritonServer(write_model(initialize=write)):
+        pass
+    assert report.read_text() == rich.__file__
+
+
+def test_leaving_the_context_leaves_nothing_behind(write_model: ModelWriter) -> None:
+    with TritonServer(write_model()) as server:
+        pid, log_file = server.pid, server.log_file
+        assert pid is not None
+        assert log_file is not None
+        processes = family(pid)
+        assert len(processes) == 2
+        segments = list(Path("/dev/shm").glob(f"triton-rag-{os.getpid()}-*"))
+        assert segments != []
+    assert (server.is_running, server.pid, server.returncode) == (False, None, 0)
+    assert_gone(processes)
+    assert not any(segment.exists() for segment in segments if server._id in segment.name)
+    assert not log_file.exists()
+
+
+def test_progress_names_the_models_as_they_load(write_model: ModelWriter) -> None:
+    write_model("second")
+    seen: list[StartProgress] = []
+    with TritonServer(write_model(), progress=seen.append) as server:
+        assert server.is_running
+    assert seen[0].models == ("identity", "second")
+    assert set(seen[-1].loaded) == {"identity", "second"}
+    assert seen[-1].step == "ready"
+
+
+def test_two_servers_run_side_by_side(identity_server: TritonServer, write_model: ModelWriter) -> None:
+    with TritonServer(write_model()) as other:
+        assert infer(other, "a") == infer(identity_server, "a") == "a"
+        assert len({other.http_url, other.grpc_url, other.metrics_url, identity_server.http_url}) == 4
+
+
+def test_a_port_in_use_is_refused_before_anything_is_loaded(
+    identity_server: TritonServer, write_model: ModelWriter
+) -> None:
+    port = identity_server.options.grpc_port
+    server = TritonServer(write_model(), grpc_port=port)
+    with pytest.raises(PortInUseError, match=f"gRPC port {port}"):
+        server.start()
+    assert server.log_file is None
+
+
+@pytest.mark.parametrize("service", ["HTTP", "gRPC", "metrics"])
+def test_a_port_taken_while_models_load_is_named(
+    write_model: ModelWriter, tmp_path: Path, service: str
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    server = TritonServer(write_model(initialize=f"Path({str(fifo)!r}).read_text()"))
+
+    thief = socket.socket()
+    thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def take_the_port(progress: StartProgress) -> None:
+        if progress.step == "loading models" and thief.getsockname()[1] == 0:
+            thief.bind(("127.0.0.1", server.options.ports[service]))
+            thief.listen()
+            fifo.write_text("go")
+
+    server._progress = take_the_port
+    with thief, pytest.raises(PortInUseError, match=f"the {service} port .* is in use") as caught:
+        server.start()
+    assert caught.value.log_file == server.log_file
+    assert not server.is_running
+
+
+def test_a_model_that_fails_to_load_is_named_with_its_reason_in_one_line(write_model: ModelWriter) -> None:
+    repository = write_model(initialize="raise ValueError('no\\nindex')")
+    with pytest.raises(ModelLoadError) as caught, TritonServer(repository):
+        pass
+    message = str(caught.value)
+    assert (caught.value.model, caught.value.log_file is not None) == ("identity", True)
+    assert message.startswith("the model 'identity' does not load: ValueError: no index (")
+    assert message.endswith(f"model.py line 10) (log: {caught.value.log_file})")
+    assert "\n" not in message
+
+
+def test_a_model_without_its_file_does_not_hang_the_start(write_model: ModelWriter) -> None:
+    repository = write_model()
+    (repository / "identity" / "1" / "model.py").unlink()
+    server = TritonServer(repository)
+    with pytest.raises(ModelLoadError, match="Python model file not found"):
+        server.start()
+    assert not server.is_running
+
+
+def test_a_start_that_takes_too_long_names_what_is_not_loaded(
+    write_model: ModelWriter, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    server = TritonServer(write_model(initialize=f"Path({str(fifo)!r}).read_text()"), start_timeout_s=0.5)
+    with pytest.raises(StartTimeoutError, match=r"after 0\.5 s, models not loaded: identity"):
+        server.start()
+    assert not server.is_running
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RepositoryNotServableError, match="holds no model"):
+        TritonServer(tmp_path).start()
+    with pytest.raises(RepositoryNotServableError, match="is not a folder"):
+        TritonServer(tmp_path / "missing").start()
+
+
+def test_stopping_lets_a_running_request_finish(write_model: ModelWriter, tmp_path: Path) -> None:
+    started, fifo = tmp_path / "started", tmp_path / "go"
+    os.mkfifo(started)
+    os.mkfifo(fifo)
+    wait = f"Path({str(started)!r}).write_text('x'); Path({str(fifo)!r}).read_text()"
+    server = TritonServer(write_model(execute=wait))
+    server.start()
+    answers: list[str] = []
+    request = threading.Thread(target=lambda: answers.append(infer(server, "late")))
+    request.start()
+    started.read_text()
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    fifo.write_text("go")
+    request.join()
+    stopping.join()
+    assert answers == ["late"]
+    assert server.returncode == 0
+
+
+def test_a_request_that_does_not_end_is_cut_off_at_the_limit(
+    write_model: ModelWriter, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    forever = f"import signal; Path({str(started)!r}).write_text('x'); signal.pause()"
+    server = TritonServer(write_model(execute=forever), drain_timeout_s=1)
+    server.start()
+    assert server.pid is not None
+    processes = family(server.pid)
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            infer(server, "x")
+        except (urllib.error.URLError, ConnectionError, OSError) as error:
+            failures.append(error)
+
+    request = threading.Thread(target=ask)
+    request.start()
+    started.read_text()
+    server.stop()
+    request.join()
+    assert len(failures) == 1
+    assert_gone(processes)
+
+
+def test_a_killed_server_is_noticed_and_cleaned_up(write_model: ModelWriter) -> None:
+    with TritonServer(write_model()) as server:
+        assert server.pid is not None
+        processes = family(server.pid)
+        os.kill(server.pid, signal.SIGKILL)
+        assert server.wait(60)
+        assert server.returncode == -signal.SIGKILL
+    assert_gone(processes)
+    assert list(Path("/dev/shm").glob(f"{server._id}-*")) == []
+    assert server.log_file is not None
+    server.log_file.unlink()
+
+
+def test_no_server_outlives_a_parent_that_is_killed(write_model: ModelWriter) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(write_model())], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    processes = family(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    assert_gone(processes)
+
+
+def test_the_response_cache_is_off_unless_asked_for(
+    identity_server: TritonServer, write_model: ModelWriter
+) -> None:
+    assert "cache_enabled                    | 0" in identity_server.read_log()
+    with TritonServer(write_model(), response_cache_bytes=2**20) as server:
+        assert "cache_enabled                    | 1" in server.read_log()
