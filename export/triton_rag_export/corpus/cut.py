@@ -47,9 +47,11 @@ def cut_passages(
     counter = _counting(tokenizer)
     passages: list[Passage] = []
     for batch in _batches(documents, _BATCH):
-        for document, encoding in zip(batch, counter.encode_batch([d.text for d in batch]), strict=True):
+        encodings = counter.encode_batch([document.text for document in batch], add_special_tokens=False)
+        for document, encoding in zip(batch, encodings, strict=True):
             words = _Words.of(document.text, encoding.offsets)
-            spans = list(_spans(words, counter, passage_tokens, overlap_tokens))
+            pieces = _pieces(words, counter, passage_tokens, overlap_tokens)
+            spans = _distinct(_trimmed(document.text, start, end) for start, end in pieces)
             for number, (start, end) in enumerate(spans, start=1):
                 passage_id = document.id if len(spans) == 1 else f"{document.id}#{number}"
                 passages.append(_passage(document, passage_id, start, end))
@@ -80,12 +82,12 @@ class _Words:
         return len(self.starts) - 1
 
 
-def _spans(
+def _pieces(
     words: _Words, counter: Tokenizer, passage_tokens: int, overlap_tokens: int
 ) -> Iterator[tuple[int, int]]:
-    """Character spans of the pieces, white space at their edges left out."""
+    """Start and end of each piece in the text."""
     if words.count <= passage_tokens:
-        yield _trimmed(words.text, 0, len(words.text))
+        yield 0, len(words.text)
         return
     first, done = 0, 0  # the piece's first token; tokens that earlier pieces hold
     while done < words.count:
@@ -93,9 +95,7 @@ def _spans(
         if last <= done:  # the overlap leaves no room for anything new
             first = done
             continue
-        start, end = _trimmed(words.text, words.starts[first], words.starts[last])
-        if start < end:
-            yield start, end
+        yield words.starts[first], words.starts[last]
         done = last
         first = _next_start(words, first, last, overlap_tokens)
 
@@ -151,6 +151,18 @@ def _rank(text: str, start: int) -> int:
     ):
         return _SENTENCE
     return _WORD if between else 0
+
+
+def _distinct(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Without empty spans and those inside another, which pieces can become when white space is trimmed."""
+    kept: list[tuple[int, int]] = []
+    for start, end in spans:
+        if start == end or (kept and end <= kept[-1][1]):
+            continue
+        if kept and start == kept[-1][0]:
+            kept.pop()
+        kept.append((start, end))
+    return kept
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

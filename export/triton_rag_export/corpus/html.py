@@ -10,7 +10,7 @@ from bs4.element import NavigableString, PreformattedString, Tag
 from triton_rag_export.corpus.sections import Section
 
 _DROPPED = frozenset(
-    {"script", "style", "noscript", "template", "nav", "svg", "iframe", "form", "button", "head"}
+    {"script", "style", "noscript", "template", "nav", "svg", "iframe", "form", "button", "head", "title"}
 )
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 # fmt: off

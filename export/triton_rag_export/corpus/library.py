@@ -2,18 +2,22 @@
 
 Modules are imported to be read. Those that do something when imported, that belong to the test suite, or that
 another name documents better are left out by name; those that this Python was built without are skipped.
+
+All of it happens in a fresh interpreter, which runs this file: libraries such as torch change functions of
+the standard library, and that must not decide what a corpus holds. So this file imports nothing else.
 """
 
 import contextlib
 import importlib
 import inspect
 import io
+import json
 import pkgutil
-import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +34,8 @@ _LEFT_OUT = frozenset({
     "encodings", "genericpath", "nt", "ntpath", "nturl2path", "posix", "posixpath",
 })
 # fmt: on
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_SHOWN_DEFAULTS = (bool, bytes, float, int, str, type(None))
+"""Other defaults are shown as `...`: an object's text can hold an address, or this process's environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,18 @@ class DocumentedName:
     doc: str
 
 
-def documented_names() -> Iterator[DocumentedName]:
+def documented_names() -> list[DocumentedName]:
     """Modules, their public functions and classes, and the classes' public methods and properties.
 
     A name that several modules offer is given once, under the shortest path.
     """
+    # -I and -S: neither the environment nor installed packages have a say.
+    fresh_interpreter = [sys.executable, "-I", "-S", __file__]
+    run = subprocess.run(fresh_interpreter, capture_output=True, check=True)
+    return [DocumentedName(*fields) for fields in json.loads(run.stdout)]
+
+
+def _documented_names() -> Iterator[DocumentedName]:
     seen: set[int] = set()
     kept: list[Any] = []  # objects made on the fly must live as long as their id is remembered
     for path, module in _modules():
@@ -138,6 +150,26 @@ def _signature(value: Any) -> str:
     if not callable(value):
         return ""
     try:
-        return _ADDRESS.sub("", str(inspect.signature(value)))
+        signature = inspect.signature(value)
     except (ValueError, TypeError):
         return ""
+    parameters = [
+        parameter.replace(default=_shown(parameter.default)) for parameter in signature.parameters.values()
+    ]
+    return str(signature.replace(parameters=parameters))
+
+
+def _shown(default: Any) -> Any:
+    shown = default is inspect.Parameter.empty or type(default) in _SHOWN_DEFAULTS
+    return default if shown and default != sys.executable else _Ellipsis()
+
+
+class _Ellipsis:
+    """A default that is not shown."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+if __name__ == "__main__":
+    json.dump([astuple(name) for name in _documented_names()], sys.stdout)

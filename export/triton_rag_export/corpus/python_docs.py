@@ -5,10 +5,13 @@ version and on which modules were built with it; the order does not.
 """
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 from triton_rag_export.corpus.document import Document
 from triton_rag_export.corpus.library import documented_names
+from triton_rag_export.errors import CorpusError
 
 _UNDERLINE = re.compile(r"^([*=~^\"-])\1{2,}\n", re.MULTILINE)
 _SHORTEST_WORDS = 5
@@ -19,6 +22,9 @@ def read_python_docs() -> Iterator[Document]:
     """The topics (`topics/lambda`), then the public names of the standard library (`library/os.path.join`).
 
     Names that share a docstring (aliases, inherited methods) give one document, that of the first name.
+
+    Raises:
+        CorpusError: the interpreter cannot be run to read its library.
     """
     yield from _topics()
     yield from _library()
@@ -35,7 +41,14 @@ def _topics() -> Iterator[Document]:
 
 def _library() -> Iterator[Document]:
     seen: set[str] = set()
-    for documented in documented_names():
+    try:
+        names = documented_names()
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise CorpusError(
+            f"python-docs: {sys.executable} cannot read its own library: {lines[-1]}. Use another Python."
+        ) from error
+    for documented in names:
         doc = documented.doc
         if len(doc.split()) < _SHORTEST_WORDS or doc in seen:
             continue
