@@ -14,20 +14,20 @@ CASES = {
     "an exception in initialize": (
         (
             "E1124 00:12:23 19963 model_lifecycle.cc:642] \"failed to load 'generator' version 1: "
-            'Internal: ValueError: two\\nlines \\"quoted\\" here\\n\\nAt:\\n  /r/g/1/model.py(6): initialize\\n"\n'
+            'Internal: ValueError: two\\nlines \\"quoted\\" here\\n\\nAt:\\n  /g/1/model.py(6): initialize\\n"\n'
         ),
-        Failure("model", "generator", 'ValueError: two lines "quoted" here (/r/g/1/model.py line 6)'),
+        Failure("model", "generator", 'ValueError: two lines "quoted" here (/g/1/model.py line 6)'),
     ),
     "a syntax error": (
         (
-            "E1124 00:12:15.561141 19765 model_lifecycle.cc:642] \"failed to load 'answer' version 1: Internal: "
+            "E1124 00:12:15 19803 model_lifecycle.cc:642] \"failed to load 'answer' version 1: Internal: "
             "SyntaxError: '(' was never closed (model.py, line 15)\"\n"
         ),
         Failure("model", "answer", "SyntaxError: '(' was never closed (model.py, line 15)"),
     ),
     "a missing backend": (
         (
-            "E1124 00:12:16.660569 19803 model_lifecycle.cc:642] \"failed to load 'encoder' version 1: Invalid "
+            "E1124 00:12:16 19803 model_lifecycle.cc:642] \"failed to load 'encoder' version 1: Invalid "
             "argument: unable to find backend library for backend 'onnxruntime', try something.\"\n"
         ),
         Failure(
@@ -38,9 +38,9 @@ CASES = {
     ),
     "an unreadable configuration": (
         (
-            "[libprotobuf ERROR /tmp/text_format.cc:337] Error parsing text-format inference.ModelConfig: 7:10: "
+            "[libprotobuf ERROR text_format.cc:337] Error parsing text-format inference.ModelConfig: 7:10: "
             'Message type "inference.ModelConfig" has no field named "nonsense".\n'
-            'E1124 00:11:13.231035 18144 model_repository_manager.cc:1460] "Poll failed for model directory '
+            'E1124 00:11:13 19803 model_repository_manager.cc:1460] "Poll failed for model directory '
             "'embed': failed to read text proto from /r/embed/config.pbtxt\"\n"
         ),
         Failure(
@@ -52,7 +52,7 @@ CASES = {
     ),
     "no version": (
         (
-            "E1124 00:12:14.333956 19718 model_repository_manager.cc:724] \"failed to load model 'rag': "
+            "E1124 00:12:14 19803 model_repository_manager.cc:724] \"failed to load model 'rag': "
             "at least one version must be available under the version policy of model 'rag'\"\n"
         ),
         Failure(
@@ -61,7 +61,7 @@ CASES = {
     ),
     "a type that does not fit": (
         (
-            'E1124 00:12:25.816525 20048 model_repository_manager.cc:703] "Invalid argument: in ensemble rag, '
+            'E1124 00:12:25 19803 model_repository_manager.cc:703] "Invalid argument: in ensemble rag, '
             'ensemble tensor IN: inconsistent data type: TYPE_FP32 is inferred"\n'
         ),
         Failure("model", "rag", "ensemble tensor IN: inconsistent data type: TYPE_FP32 is inferred"),
