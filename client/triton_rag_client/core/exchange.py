@@ -89,6 +89,8 @@ def send(
         try:
             left_s = deadline.remaining_s(last)
             return read((yield Send(request(left_s), left_s)))
+        except DeadlineExceededError as error:
+            raise deadline.exceeded(last) from error
         except RagError as error:
             last = error
         yield from _pause_or_fail(last, attempt, deadline, policy)
@@ -131,8 +133,6 @@ def stream(wire: Wire, call: InferenceCall, deadline: Deadline, policy: RetryPol
 def _pause_or_fail(
     error: RagError, attempt: int, deadline: Deadline, policy: RetryPolicy
 ) -> Generator[Pause, Any, None]:
-    if isinstance(error, DeadlineExceededError):
-        raise deadline.exceeded() from error
     if not error.is_retryable or attempt >= policy.attempts:
         raise error
     pause_s = policy.pause_s(attempt)

@@ -1,0 +1,304 @@
+"""All four shells (blocking and async, gRPC and HTTP) against real servers: same questions, same results."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scripted_servers.script import ScriptedError, Wait, answer_outputs, delta_outputs, passage_outputs, texts
+from triton_rag_client import (
+    Answer,
+    ClientSetupError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    Passage,
+    ProtocolError,
+    RequestCancelledError,
+    RetryPolicy,
+    RowsRefusedError,
+    ServerError,
+    UnavailableError,
+)
+
+AT_ONCE = RetryPolicy(attempts=4, first_pause_s=0.0, longest_pause_s=0.0)
+
+
+def failing_first(times, code, then):
+    """A behaviour that refuses so many requests and then does as `then`."""
+    count = iter(range(times))
+
+    def behave(seen):
+        if next(count, None) is not None:
+            raise ScriptedError(code, f"refused: maximum queue size ({code})")
+        return then(seen)
+
+    return behave
+
+
+def embeddings(seen):
+    rows = len(seen.inputs["QUERY"])
+    refused = [not query for query in seen.inputs["QUERY"]]
+    if all(refused):
+        raise ScriptedError(
+            "INVALID_ARGUMENT", "in ensemble 'embed', QUERY is '': allowed are 1 to 8192 characters"
+        )
+    vectors = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+    vectors[refused] = np.nan
+    return {"EMBEDDING": vectors, "ERROR": texts(*[["QUERY is ''" if bad else ""] for bad in refused])}
+
+
+def test_ask_gives_the_answer_with_its_passages(ask_with, script):
+    script.infer = lambda seen: answer_outputs("Zürich 🏔")
+    passages = (Passage("a", "a", "a", "a", 1.0), Passage("b", "b", "b", "b", 0.5))
+    assert ask_with().call("ask", "Where?") == Answer("Zürich 🏔", passages, 1, "stop", 7, 2)
+
+
+def test_options_arrive_as_the_tensors_of_the_contract_and_others_do_not(ask_with, script):
+    script.infer = lambda seen: answer_outputs("")
+    options = {
+        "retriever": "bm25",
+        "passages_k": 3,
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_k": 40,
+        "top_p": 0.75,
+    }
+    ask_with().call("ask", "q ü", **options, seed=2**63 - 1, stop=["\n", "ü"])
+    (seen,) = script.requests
+    assert seen.model == "rag"
+    assert seen.inputs == {
+        "QUERY": ["q ü"],
+        **{name.upper(): [value] for name, value in options.items()},
+        "SEED": [2**63 - 1],
+        "STOP": ["\n", "ü"],
+    }
+    script.requests.clear()
+    ask_with().call("ask", "q", seed=None)
+    assert script.requests[0].inputs == {"QUERY": ["q"]}
+
+
+def test_stream_gives_passages_first_and_the_finish_reason_last(ask_with, script):
+    script.stream = lambda seen: delta_outputs("Ein ", "Wört", "chen 🧪\u2028")
+    deltas = ask_with().deltas("q", max_tokens=3, stop=["x"], temperature=0.25, seed=2**63 - 1)
+    assert [delta.text for delta in deltas] == ["Ein ", "Wört", "chen 🧪\u2028"]
+    assert [len(delta.passages) for delta in deltas] == [2, 0, 0]
+    assert [delta.finish_reason for delta in deltas] == [None, None, "stop"]
+    assert deltas[-1].answer_tokens == 3
+    inputs = script.requests[0].inputs
+    values = {name: value if isinstance(value, list) else [value] for name, value in inputs.items()}
+    assert values == {
+        "QUERY": ["q"],
+        "MAX_TOKENS": [3],
+        "STOP": ["x"],
+        "TEMPERATURE": [0.25],
+        "SEED": [2**63 - 1],
+    }
+
+
+def test_retrieve_leaves_out_the_padding_of_short_rows(ask_with, script):
+    script.infer = lambda seen: {**passage_outputs(["a", "b"], ["c", ""]), "ERROR": texts([""], [""])}
+    first, second = ask_with().call("retrieve", ["q1", "q2"], passages_k=2)
+    assert [passage.id for passage in first] == ["a", "b"]
+    assert [passage.id for passage in second] == ["c"]
+    assert script.requests[0].inputs == {"QUERY": ["q1", "q2"], "PASSAGES_K": [2, 2]}
+
+
+def test_one_query_gives_one_result_and_a_list_gives_a_list(ask_with, script):
+    script.infer = embeddings
+    asker = ask_with()
+    assert asker.call("embed", "q").shape == (3,)
+    assert asker.call("embed", ["q"]).shape == (1, 3)
+    assert asker.call("embed", ["q"] * 130).shape == (130, 3)
+    assert [len(seen.inputs["QUERY"]) for seen in script.requests] == [1, 1, 64, 64, 2]
+    assert asker.call("embed", []).shape == (0, 0)
+    assert asker.call("retrieve", []) == ()
+
+
+def test_a_refused_row_does_not_lose_its_neighbours(ask_with, script):
+    script.infer = embeddings
+    with pytest.raises(RowsRefusedError, match="1 of 66 rows were refused") as caught:
+        ask_with().call("embed", ["q"] * 65 + [""])
+    assert caught.value.errors == {65: "QUERY is ''"}
+    assert caught.value.results[65] is None
+    assert caught.value.results[64].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_request_whose_rows_are_all_refused_does_not_lose_the_rows_of_others(ask_with, script):
+    script.infer = embeddings
+    with pytest.raises(RowsRefusedError) as caught:
+        ask_with().call("embed", ["q"] * 64 + ["", ""])
+    assert set(caught.value.errors) == {64, 65}
+    with pytest.raises(InvalidRequestError, match=r"^QUERY is '': allowed are 1 to 8192 characters$"):
+        ask_with().call("embed", "")
+
+
+def test_a_server_that_is_unavailable_is_asked_again(ask_with, script):
+    script.infer = failing_first(2, "UNAVAILABLE", lambda seen: answer_outputs("at last"))
+    assert ask_with(retry=AT_ONCE).call("ask", "q").text == "at last"
+    assert len(script.requests) == 3
+
+
+def test_a_stream_that_is_refused_as_unavailable_is_asked_for_again(ask_with, script):
+    script.stream = failing_first(2, "UNAVAILABLE", lambda seen: delta_outputs("at ", "last"))
+    assert [delta.text for delta in ask_with(retry=AT_ONCE).deltas("q")] == ["at ", "last"]
+    assert len(script.requests) == 3
+
+
+def test_the_last_attempt_says_why(ask_with, script):
+    script.infer = failing_first(9, "UNAVAILABLE", embeddings)
+    with pytest.raises(UnavailableError, match="maximum queue size"):
+        ask_with(retry=AT_ONCE).call("embed", "q")
+    assert len(script.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("INVALID_ARGUMENT", InvalidRequestError), ("INTERNAL", ServerError)]
+)
+def test_other_errors_are_never_sent_again(ask_with, script, code, error):
+    script.infer = failing_first(1, code, embeddings)
+    with pytest.raises(error):
+        ask_with(retry=AT_ONCE).call("embed", "q")
+    assert len(script.requests) == 1
+
+
+def test_a_stream_is_not_asked_for_again_after_its_first_delta(ask_with, script):
+    def breaks(seen):
+        yield next(delta_outputs("half", "never"))
+        raise ScriptedError("UNAVAILABLE", "the generator was shut down; ask again")
+
+    script.stream = breaks
+    with pytest.raises(UnavailableError, match="shut down"):
+        ask_with(retry=AT_ONCE).deltas("q")
+    assert len(script.requests) == 1
+
+
+def test_a_stream_that_ends_before_its_answer_is_an_error(ask_with, script):
+    def ends(seen):
+        yield next(delta_outputs("half", "never"))
+
+    script.stream = ends
+    with pytest.raises(ProtocolError, match="before the answer did"):
+        ask_with().deltas("q")
+
+
+@pytest.mark.parametrize("method", ["ask", "retrieve", "embed"])
+def test_the_deadline_ends_a_request(ask_with, script, method):
+    script.infer = lambda seen: Wait
+    with pytest.raises(DeadlineExceededError, match=r"within 0\.1 s"):
+        ask_with().call(method, "q", timeout_s=0.1)
+    script.client_left.wait()
+    assert 0 < script.requests[0].timeout_us <= 100_000
+
+
+def test_the_deadline_ends_a_stream_that_has_begun(ask_with, script):
+    def stalls(seen):
+        yield next(delta_outputs("half", "never"))
+        yield Wait
+
+    script.stream = stalls
+    with pytest.raises(DeadlineExceededError, match=r"within 0\.2 s"):
+        ask_with().deltas("q", timeout_s=0.2)
+    script.client_left.wait()
+
+
+def test_the_deadline_is_one_for_all_attempts(ask_with, script):
+    script.infer = failing_first(10**9, "UNAVAILABLE", embeddings)
+    with pytest.raises(DeadlineExceededError, match=r"the last attempt failed: .*maximum queue size"):
+        ask_with(retry=RetryPolicy(10**6, 0.001, 0.001)).call("embed", "q", timeout_s=0.2)
+    assert len(script.requests) > 1
+
+
+def test_leaving_a_stream_cancels_it_on_the_server(ask_with, script):
+    def goes_on(seen):
+        yield next(delta_outputs("first", "never"))
+        yield Wait
+
+    script.stream = goes_on
+    assert ask_with().first_delta("q").text == "first"
+    assert script.client_left.wait(30)
+
+
+def test_headers_are_sent_with_every_request(ask_with, script):
+    script.infer, script.stream = embeddings, lambda seen: delta_outputs("x")
+    asker = ask_with(headers={"Authorization": "Bearer x", "X-Tenant": "7"})
+    asker.call("embed", "q")
+    asker.deltas("q")
+    assert all(seen.headers["authorization"] == "Bearer x" for seen in script.requests)
+    assert [seen.headers["x-tenant"] for seen in script.requests] == ["7", "7"]
+
+
+def test_ready_is_a_statement_about_the_server_and_never_an_error(ask_with, script):
+    asker = ask_with()
+    assert asker.call("ready") is True
+    script.is_ready = False
+    assert asker.call("ready") is False
+
+
+def test_metadata_says_who_the_server_is(ask_with):
+    metadata = ask_with().call("metadata")
+    assert (metadata.name, metadata.version, metadata.extensions) == ("triton", "2.51.0", ("parameters",))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ANSWER": None}, "lacks ANSWER"),
+        ({"ANSWER": np.ones((1, 1), np.int32)}, r"ANSWER \(INT32, shape \[1, 1\]\) should be BYTES"),
+        ({"ANSWER": texts(["x", "y"])}, "should be BYTES with rows of shape"),
+        ({"ANSWER": texts(["x"], ["y"])}, r"has shape \[2, 1\], but 1 rows"),
+        ({"ANSWER": np.array([[b"\xff"]], dtype=np.object_)}, "cannot be read"),
+        ({"PASSAGE_ID": texts(["a", "b", "c"])}, "do not fit together"),
+    ],
+)
+def test_a_reply_against_the_contract_is_refused(ask_with, script, change, said):
+    outputs = {name: value for name, value in {**answer_outputs("x"), **change}.items() if value is not None}
+    script.infer = lambda seen: outputs
+    with pytest.raises(ProtocolError, match=said):
+        ask_with().call("ask", "q")
+
+
+def test_values_that_cannot_be_sent_are_refused_before_they_are(ask_with, script):
+    asker = ask_with()
+    for options, said in (
+        ({"max_tokens": 2**31}, "MAX_TOKENS is 2147483648: it must be between"),
+        ({"max_tokens": True}, "MAX_TOKENS is True: it must be a whole number"),
+        ({"max_tokens": 1.5}, "MAX_TOKENS is 1.5: it must be a whole number"),
+        ({"seed": 2**63}, "SEED is 9223372036854775808"),
+        ({"temperature": math.nan}, "TEMPERATURE is nan: it must be a finite number"),
+        ({"temperature": "hot"}, "TEMPERATURE is 'hot': it must be a number"),
+        ({"stop": "x"}, "STOP is 'x': it must be a list"),
+        ({"stop": [b"x"]}, "STOP is b'x': it must be a string"),
+        ({"retriever": 3}, "RETRIEVER is 3: it must be a string"),
+    ):
+        with pytest.raises(InvalidRequestError, match=said):
+            asker.call("ask", "q", **options)
+    with pytest.raises(InvalidRequestError, match="QUERY is '\\\\ud800': it has lone surrogates"):
+        asker.call("embed", "\ud800")
+    with pytest.raises(TypeError, match="'max_token' is not an option of rag; its options: retriever"):
+        asker.call("ask", "q", max_token=3)
+    assert script.requests == []
+
+
+def test_a_closed_client_says_so(ask_with):
+    asker = ask_with()
+    asker.call("close")
+    with pytest.raises(RequestCancelledError, match="closed"):
+        asker.call("embed", "q")
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_no_server_is_told_as_such(scheme, ask_with):
+    # The discard port: nothing listens there.
+    asker = type(ask_with())(f"{scheme}://127.0.0.1:9", retry=AT_ONCE)
+    with pytest.raises(ConnectionFailedError, match="triton-rag serve"):
+        asker.call("embed", "q")
+    assert asker.call("ready") is False
+    asker.close()
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf])
+def test_a_timeout_is_a_number_above_zero(ask_with, timeout_s):
+    with pytest.raises(ClientSetupError, match="timeout_s is"):
+        ask_with(timeout_s=timeout_s)
