@@ -13,6 +13,8 @@ from pydantic_core import PydanticCustomError
 Precision = Literal["fp32", "fp16", "int8"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
+_PLACEHOLDERS = {"instruction": ("{passages}", "{question}"), "plain_template": ("{content}",)}
+
 SPECIAL_TOKENS = 2
 """Tokens that an encoder puts around every text, such as [CLS] and [SEP]."""
 
@@ -131,15 +133,25 @@ class GeneratorRecipe(_Table):
     """Tokens that prompt and answer may have together."""
     template: Literal["auto", "chat", "plain"] = "auto"
     """chat: the model's chat template; plain: `plain_template`; auto: chat where the model has one."""
-    system: str = "You answer questions from numbered passages. You are brief and exact."
-    """The system message of a chat template."""
-    instruction: str = (
-        "Answer the question from the passages. Cite the passages you use as [1], [2]. "
-        "If they do not hold the answer, say that you do not know."
+    system: str = (
+        "You answer questions about the passages that the user gives. "
+        "You give short answers and cite the passage, such as [1]."
     )
-    """Stands before the passages and the question."""
+    """The system message of a chat template; empty for models that take none."""
+    instruction: str = (
+        "Passages:\n\n{passages}\n\nQuestion: {question}\n"
+        "What do the passages say? Answer in one or two sentences."
+    )
+    """What the user of a chat says: {passages} become numbered passages, {question} the query."""
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"
-    """The prompt of a model without chat template; {content} is instruction, passages and question."""
+    """The prompt of a model without chat template; {content} is the instruction, filled."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key, needed in _PLACEHOLDERS.items():
+            if any(getattr(self, key).count(placeholder) != 1 for placeholder in needed):
+                refuse(f"generator.{key}", f"text that holds {' and '.join(needed)} once")
+        return self
 
 
 class ServingRecipe(_Table):
