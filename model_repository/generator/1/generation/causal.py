@@ -6,9 +6,9 @@ Slots inside the stretch that bring no rows cost little and stay as they are; ke
 together costs least.
 
 What a slot gets does not depend on its neighbours, bit for bit, in FP32 and in INT8. Nor does it depend on
-how its prompt is cut into chunks, as long as each has two rows or more: attention over exactly one row is
-another code path, whose rounding differs in the last bit, and INT8 can amplify that to another token where
-two are almost equally probable. One row is for decoding; a scheduler should cut no prompt so as to leave one.
+how its prompt is cut into chunks, as long as each has two rows or more: attention over exactly one row rounds
+differently in the last bit, and INT8 can amplify that to another token where two are almost equally probable.
+One row is for decoding; a scheduler should not cut a prompt so as to leave one.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Self
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.causal_binding import Caches, StepBinding, StepShape
+from generation.causal_binding import LEAST_LONGEST, Caches, StepBinding, StepShape
 from generation.errors import SettingsError
 
 GRAPH_FILE = "generator.onnx"
@@ -110,9 +110,8 @@ class CausalAdapter:
         self.end_token_ids = description.end_token_ids
         self._session = session
         # The graph wants room behind the past for all rows of a step, padded ones included.
-        self._caches = Caches.allocate(
-            slots, description.kv_heads, capacity + max_rows_a_step, description.head_size
-        )
+        positions = capacity + max(max_rows_a_step, LEAST_LONGEST)
+        self._caches = Caches.allocate(slots, description.kv_heads, positions, description.head_size)
         self._bindings: OrderedDict[StepShape, StepBinding] = OrderedDict()
 
     @classmethod

@@ -14,6 +14,11 @@ import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
 
+# A step of one row a slot takes another attention kernel, with other rounding, than a step where a neighbour
+# brings more. Padded to two places it takes the same kernel, so an answer never depends on its neighbours;
+# that costs nothing measurable.
+LEAST_LONGEST = 2
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caches:
@@ -63,7 +68,7 @@ class StepShape:
         rows: new tokens of all slots.
         first_slot: where the stretch of slots begins.
         slots: how many slots the stretch has, from the first with rows to the last.
-        longest: the most rows that one slot brings.
+        longest: the most rows that one slot brings, or `LEAST_LONGEST`.
         outputs: rows whose next token is asked for.
         logits: whether their scores are asked for too.
     """
@@ -84,7 +89,7 @@ class StepShape:
             rows=sum(lengths),
             first_slot=min(slots),
             slots=max(slots) - min(slots) + 1,
-            longest=max(lengths),
+            longest=max(LEAST_LONGEST, *lengths),
             outputs=sum(share.outputs for share in rows),
             logits=logits,
         )
