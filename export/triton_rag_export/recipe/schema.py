@@ -140,7 +140,7 @@ class GeneratorRecipe(_Table):
     """The system message of a chat template; empty for models that take none."""
     instruction: str = (
         "Passages:\n\n{passages}\n\nQuestion: {question}\n"
-        "What do the passages say? Answer in one or two sentences."
+        "What do the passages say? Answer in one or two sentences, then cite the passage, such as [1]."
     )
     """What the user of a chat says: {passages} become numbered passages, {question} the query."""
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"

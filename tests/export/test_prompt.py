@@ -1,0 +1,100 @@
+"""Rendering templates for `prompt_builder`; that its prompts equal transformers' is tested beside it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prompting import PromptBuilder, PromptPassage
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+from triton_rag_export.errors import BuildError
+from triton_rag_export.prompt import export_prompt
+from triton_rag_export.recipe import GeneratorRecipe, ServingRecipe
+
+SERVING = ServingRecipe()
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] | trim }}{% endfor %}<reply>"
+)
+
+
+@pytest.fixture
+def tokenizer() -> PreTrainedTokenizerFast:
+    """One that puts `<s>` before and `</s>` behind every text, and whose template has no special tokens inside."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator(["Question: passages"], trainer)
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>")
+
+
+def built(tokenizer: PreTrainedTokenizerFast, folder: Path, **generator: str) -> list[int]:
+    export_prompt(
+        tokenizer, GeneratorRecipe(instruction="{passages}: {question}", **generator), SERVING, folder
+    )
+    return list(PromptBuilder.load(folder).build("Why?", [PromptPassage("t", "x")]).ids)
+
+
+def test_a_model_without_chat_template_gets_the_plain_one_between_its_own_special_tokens(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    ids = built(tokenizer, tmp_path, system="Be brief.", plain_template="{system} Q {content} A")
+    assert ids == tokenizer("Be brief. Q [1] t\nx: Why? A")["input_ids"]
+    assert ids[0] == 0
+    assert ids[-1] == 1
+
+
+def test_a_plain_template_can_be_chosen_although_there_is_a_chat_template(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    tokenizer.chat_template = TEMPLATE
+    ids = built(tokenizer, tmp_path, template="plain", plain_template="{content}")
+    assert ids == tokenizer("[1] t\nx: Why?")["input_ids"]
+
+
+def test_a_chat_template_brings_its_special_tokens_itself(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    tokenizer.chat_template = TEMPLATE
+    ids = built(tokenizer, tmp_path, system="Be brief.")
+    text = "<s><system>Be brief.<user>[1] t\nx: Why?<reply>"
+    assert ids == tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def test_an_empty_system_message_is_left_out(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    tokenizer.chat_template = TEMPLATE
+    built(tokenizer, tmp_path, system="")
+    assert json.loads((tmp_path / "prompt.json").read_text())["before"] == "<user>"
+
+
+def test_limits_come_from_the_recipe(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    settings = export_prompt(
+        tokenizer,
+        GeneratorRecipe(context_tokens=700),
+        ServingRecipe(max_tokens=99, default_max_tokens=9),
+        tmp_path,
+    )
+    assert (settings.context_tokens, settings.max_tokens, settings.default_max_tokens) == (700, 99, 9)
+
+
+@pytest.mark.parametrize(
+    ("template", "chat_template", "words"),
+    [
+        ("chat", None, "has no chat template"),
+        ("chat", "{{ raise_exception('no system role') }}", "no system role"),
+        ("chat", "nothing of the content", "holds the content 0 times"),
+        ("chat", "{{ messages[1]['content'] * 2 }}", "holds the content 2 times"),
+    ],
+)
+def test_a_template_that_cannot_be_served_is_refused_with_what_to_do(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, template: str, chat_template: str | None, words: str
+) -> None:
+    tokenizer.chat_template = chat_template
+    with pytest.raises(BuildError, match=words) as caught:
+        export_prompt(tokenizer, GeneratorRecipe(template=template), SERVING, tmp_path)
+    assert "generator." in str(caught.value)
