@@ -19,7 +19,7 @@ TEMPLATE = (
 
 @pytest.fixture
 def tokenizer() -> PreTrainedTokenizerFast:
-    """One that puts `<s>` before and `</s>` behind every text, and whose template has no special tokens inside."""
+    """One that puts `<s>` before and `</s>` behind every text."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()

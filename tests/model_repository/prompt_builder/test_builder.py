@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,10 +52,9 @@ def test_any_text_without_markup_is_tokenized_as_transformers_does(
     prompt = make_builder(context_tokens=4096).build(question, [PromptPassage(title, text)])
     line = " ".join(title.split())
     passage = f"[1] {line}\n{text.strip()}" if line else f"[1] {text.strip()}"
-    content = (
-        GeneratorRecipe().instruction.replace("{passages}", "\0").replace("{question}", question.strip())
-    )
-    assert prompt.ids.tolist() == transformers_ids(chat_tokenizer, content.replace("\0", passage, 1))
+    before, between, after = re.split(r"{passages}|{question}", GeneratorRecipe().instruction)
+    content = before + passage + between + question.strip() + after
+    assert prompt.ids.tolist() == transformers_ids(chat_tokenizer, content)
 
 
 @one_builder
