@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMBED",
-    "ENSEMBLES",
+    "MODELS",
     "OPTIONS",
     "RAG",
     "RAG_STREAM",
@@ -118,7 +118,7 @@ RAG_STREAM: Final = ModelContract(
     streams=True,
 )
 
-ENSEMBLES: Final[Mapping[str, ModelContract]] = MappingProxyType(
+MODELS: Final[Mapping[str, ModelContract]] = MappingProxyType(
     {model.name: model for model in (EMBED, RETRIEVE, RAG, RAG_STREAM)}
 )
 """The four ensembles that clients call, by name."""

@@ -6,47 +6,16 @@ import math
 
 import numpy as np
 import pytest
-from scripted_servers.script import ScriptedError, Wait, answer_outputs, delta_outputs, passage_outputs, texts
+from scripted_servers.script import answer_outputs, delta_outputs, embedding_outputs, passage_outputs, texts
 from triton_rag_client import (
     Answer,
     ClientSetupError,
-    ConnectionFailedError,
-    DeadlineExceededError,
     InvalidRequestError,
     Passage,
     ProtocolError,
     RequestCancelledError,
-    RetryPolicy,
     RowsRefusedError,
-    ServerError,
-    UnavailableError,
 )
-
-AT_ONCE = RetryPolicy(attempts=4, first_pause_s=0.0, longest_pause_s=0.0)
-
-
-def failing_first(times, code, then):
-    """A behaviour that refuses so many requests and then does as `then`."""
-    count = iter(range(times))
-
-    def behave(seen):
-        if next(count, None) is not None:
-            raise ScriptedError(code, f"refused: maximum queue size ({code})")
-        return then(seen)
-
-    return behave
-
-
-def embeddings(seen):
-    rows = len(seen.inputs["QUERY"])
-    refused = [not query for query in seen.inputs["QUERY"]]
-    if all(refused):
-        raise ScriptedError(
-            "INVALID_ARGUMENT", "in ensemble 'embed', QUERY is '': allowed are 1 to 8192 characters"
-        )
-    vectors = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
-    vectors[refused] = np.nan
-    return {"EMBEDDING": vectors, "ERROR": texts(*[["QUERY is ''" if bad else ""] for bad in refused])}
 
 
 def test_ask_gives_the_answer_with_its_passages(ask_with, script):
@@ -106,7 +75,7 @@ def test_retrieve_leaves_out_the_padding_of_short_rows(ask_with, script):
 
 
 def test_one_query_gives_one_result_and_a_list_gives_a_list(ask_with, script):
-    script.infer = embeddings
+    script.infer = embedding_outputs
     asker = ask_with()
     assert asker.call("embed", "q").shape == (3,)
     assert asker.call("embed", ["q"]).shape == (1, 3)
@@ -117,7 +86,7 @@ def test_one_query_gives_one_result_and_a_list_gives_a_list(ask_with, script):
 
 
 def test_a_refused_row_does_not_lose_its_neighbours(ask_with, script):
-    script.infer = embeddings
+    script.infer = embedding_outputs
     with pytest.raises(RowsRefusedError, match="1 of 66 rows were refused") as caught:
         ask_with().call("embed", ["q"] * 65 + [""])
     assert caught.value.errors == {65: "QUERY is ''"}
@@ -126,7 +95,7 @@ def test_a_refused_row_does_not_lose_its_neighbours(ask_with, script):
 
 
 def test_a_request_whose_rows_are_all_refused_does_not_lose_the_rows_of_others(ask_with, script):
-    script.infer = embeddings
+    script.infer = embedding_outputs
     with pytest.raises(RowsRefusedError) as caught:
         ask_with().call("embed", ["q"] * 64 + ["", ""])
     assert set(caught.value.errors) == {64, 65}
@@ -134,94 +103,8 @@ def test_a_request_whose_rows_are_all_refused_does_not_lose_the_rows_of_others(a
         ask_with().call("embed", "")
 
 
-def test_a_server_that_is_unavailable_is_asked_again(ask_with, script):
-    script.infer = failing_first(2, "UNAVAILABLE", lambda seen: answer_outputs("at last"))
-    assert ask_with(retry=AT_ONCE).call("ask", "q").text == "at last"
-    assert len(script.requests) == 3
-
-
-def test_a_stream_that_is_refused_as_unavailable_is_asked_for_again(ask_with, script):
-    script.stream = failing_first(2, "UNAVAILABLE", lambda seen: delta_outputs("at ", "last"))
-    assert [delta.text for delta in ask_with(retry=AT_ONCE).deltas("q")] == ["at ", "last"]
-    assert len(script.requests) == 3
-
-
-def test_the_last_attempt_says_why(ask_with, script):
-    script.infer = failing_first(9, "UNAVAILABLE", embeddings)
-    with pytest.raises(UnavailableError, match="maximum queue size"):
-        ask_with(retry=AT_ONCE).call("embed", "q")
-    assert len(script.requests) == 4
-
-
-@pytest.mark.parametrize(
-    ("code", "error"), [("INVALID_ARGUMENT", InvalidRequestError), ("INTERNAL", ServerError)]
-)
-def test_other_errors_are_never_sent_again(ask_with, script, code, error):
-    script.infer = failing_first(1, code, embeddings)
-    with pytest.raises(error):
-        ask_with(retry=AT_ONCE).call("embed", "q")
-    assert len(script.requests) == 1
-
-
-def test_a_stream_is_not_asked_for_again_after_its_first_delta(ask_with, script):
-    def breaks(seen):
-        yield next(delta_outputs("half", "never"))
-        raise ScriptedError("UNAVAILABLE", "the generator was shut down; ask again")
-
-    script.stream = breaks
-    with pytest.raises(UnavailableError, match="shut down"):
-        ask_with(retry=AT_ONCE).deltas("q")
-    assert len(script.requests) == 1
-
-
-def test_a_stream_that_ends_before_its_answer_is_an_error(ask_with, script):
-    def ends(seen):
-        yield next(delta_outputs("half", "never"))
-
-    script.stream = ends
-    with pytest.raises(ProtocolError, match="before the answer did"):
-        ask_with().deltas("q")
-
-
-@pytest.mark.parametrize("method", ["ask", "retrieve", "embed"])
-def test_the_deadline_ends_a_request(ask_with, script, method):
-    script.infer = lambda seen: Wait
-    with pytest.raises(DeadlineExceededError, match=r"within 0\.1 s"):
-        ask_with().call(method, "q", timeout_s=0.1)
-    script.client_left.wait()
-    assert 0 < script.requests[0].timeout_us <= 100_000
-
-
-def test_the_deadline_ends_a_stream_that_has_begun(ask_with, script):
-    def stalls(seen):
-        yield next(delta_outputs("half", "never"))
-        yield Wait
-
-    script.stream = stalls
-    with pytest.raises(DeadlineExceededError, match=r"within 0\.2 s"):
-        ask_with().deltas("q", timeout_s=0.2)
-    script.client_left.wait()
-
-
-def test_the_deadline_is_one_for_all_attempts(ask_with, script):
-    script.infer = failing_first(10**9, "UNAVAILABLE", embeddings)
-    with pytest.raises(DeadlineExceededError, match=r"the last attempt failed: .*maximum queue size"):
-        ask_with(retry=RetryPolicy(10**6, 0.001, 0.001)).call("embed", "q", timeout_s=0.2)
-    assert len(script.requests) > 1
-
-
-def test_leaving_a_stream_cancels_it_on_the_server(ask_with, script):
-    def goes_on(seen):
-        yield next(delta_outputs("first", "never"))
-        yield Wait
-
-    script.stream = goes_on
-    assert ask_with().first_delta("q").text == "first"
-    assert script.client_left.wait(30)
-
-
 def test_headers_are_sent_with_every_request(ask_with, script):
-    script.infer, script.stream = embeddings, lambda seen: delta_outputs("x")
+    script.infer, script.stream = embedding_outputs, lambda seen: delta_outputs("x")
     asker = ask_with(headers={"Authorization": "Bearer x", "X-Tenant": "7"})
     asker.call("embed", "q")
     asker.deltas("q")
@@ -286,16 +169,6 @@ def test_a_closed_client_says_so(ask_with):
     asker.call("close")
     with pytest.raises(RequestCancelledError, match="closed"):
         asker.call("embed", "q")
-
-
-@pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_no_server_is_told_as_such(scheme, ask_with):
-    # The discard port: nothing listens there.
-    asker = type(ask_with())(f"{scheme}://127.0.0.1:9", retry=AT_ONCE)
-    with pytest.raises(ConnectionFailedError, match="triton-rag serve"):
-        asker.call("embed", "q")
-    assert asker.call("ready") is False
-    asker.close()
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf])

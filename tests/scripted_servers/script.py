@@ -97,6 +97,19 @@ def delta_outputs(*deltas: str) -> Iterator[dict[str, np.ndarray]]:
         )
 
 
+def embedding_outputs(seen: Seen) -> dict[str, np.ndarray]:
+    """A vector of three numbers a query; an empty query is refused."""
+    rows = len(seen.inputs["QUERY"])
+    refused = [not query for query in seen.inputs["QUERY"]]
+    if all(refused):
+        raise ScriptedError(
+            "INVALID_ARGUMENT", "in ensemble 'embed', QUERY is '': allowed are 1 to 8192 characters"
+        )
+    vectors = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+    vectors[refused] = np.nan
+    return {"EMBEDDING": vectors, "ERROR": texts(*[["QUERY is ''" if bad else ""] for bad in refused])}
+
+
 def raw_bytes(tensor: np.ndarray) -> bytes:
     if tensor.dtype != np.object_:
         return tensor.tobytes()
