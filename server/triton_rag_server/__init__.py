@@ -15,12 +15,11 @@ from triton_rag_server.errors import (
     StartTimeoutError,
 )
 from triton_rag_server.find import TritonInstallation, find_tritonserver
-from triton_rag_server.options import ModelControlMode, ServerOptions
+from triton_rag_server.options import ServerOptions
 from triton_rag_server.server import StartProgress, TritonServer
 
 __all__ = [
     "MissingLibraryError",
-    "ModelControlMode",
     "ModelLoadError",
     "PortInUseError",
     "RepositoryNotServableError",

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TypedDict
 
 from triton_rag_server.errors import RepositoryNotServableError
 from triton_rag_server.find import TritonInstallation
 
-__all__ = ["ModelControlMode", "ServerOptions", "command_line", "served_models"]
-
-ModelControlMode = Literal["none", "poll", "explicit"]
+__all__ = ["ServerOptionValues", "ServerOptions", "command_line", "served_models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,8 @@ class ServerOptions:
         shm_default_bytes: Shared memory of each Python model at start. It grows by itself, at some cost; six
             models of 4 MiB fit into the 64 MiB that a container has unless told otherwise.
         response_cache_bytes: Size of Triton's local response cache; 0 turns it off.
+        max_restarts: How often within 300 s the server is started again when it, or a model's process, dies.
         strict_readiness: Ready means that every model is available, not only the server.
-        model_control_mode: Who loads models: `none` (all at start), `poll` (watch the folder), `explicit`.
         extra_arguments: More arguments for tritonserver, as they are.
     """
 
@@ -40,14 +38,30 @@ class ServerOptions:
     drain_timeout_s: float = 30.0
     shm_default_bytes: int = 4 * 2**20
     response_cache_bytes: int = 0
+    max_restarts: int = 3
     strict_readiness: bool = True
-    model_control_mode: ModelControlMode = "none"
     extra_arguments: tuple[str, ...] = ()
 
     @property
     def ports(self) -> dict[str, int]:
         """Port by service, zeros included."""
         return {"HTTP": self.http_port, "gRPC": self.grpc_port, "metrics": self.metrics_port}
+
+
+class ServerOptionValues(TypedDict, total=False):
+    """The fields of `ServerOptions`, as keyword arguments."""
+
+    host: str
+    http_port: int
+    grpc_port: int
+    metrics_port: int
+    start_timeout_s: float
+    drain_timeout_s: float
+    shm_default_bytes: int
+    response_cache_bytes: int
+    max_restarts: int
+    strict_readiness: bool
+    extra_arguments: tuple[str, ...]
 
 
 def served_models(repository: Path) -> tuple[str, ...]:
@@ -97,7 +111,6 @@ def command_line(
         f"--metrics-port={ports['metrics']}",
         f"--exit-timeout-secs={max(1, round(options.drain_timeout_s))}",
         f"--strict-readiness={str(options.strict_readiness).lower()}",
-        f"--model-control-mode={options.model_control_mode}",
         f"--backend-config=python,shm-default-byte-size={options.shm_default_bytes}",
         f"--backend-config=python,shm-region-prefix-name={server_id}-",
     ]

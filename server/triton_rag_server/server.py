@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Self, Unpack
 
 from triton_rag_server.errors import (
     ModelLoadError,
@@ -24,12 +24,13 @@ from triton_rag_server.errors import (
 from triton_rag_server.find import TritonInstallation, find_tritonserver
 from triton_rag_server.libraries import check_libraries
 from triton_rag_server.log import Failure, find_failure, loaded_models, stuck_model
-from triton_rag_server.options import ModelControlMode, ServerOptions, command_line, served_models
+from triton_rag_server.options import ServerOptions, ServerOptionValues, command_line, served_models
 from triton_rag_server.ports import reserved_ports
 from triton_rag_server.process import TetheredProcess
 from triton_rag_server.readiness import answers, is_ready, server_name
+from triton_rag_server.supervisor import Supervisor, running_stubs
 
-__all__ = ["ServerOptionValues", "StartProgress", "TritonServer"]
+__all__ = ["StartProgress", "TritonServer"]
 
 _POLL_S = 0.1
 # Beyond the time that running requests get: unloading the models, which looks once a second.
@@ -49,22 +50,6 @@ class StartProgress:
     step: str
     loaded: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-
-
-class ServerOptionValues(TypedDict, total=False):
-    """The fields of `ServerOptions`, as keyword arguments."""
-
-    host: str
-    http_port: int
-    grpc_port: int
-    metrics_port: int
-    start_timeout_s: float
-    drain_timeout_s: float
-    shm_default_bytes: int
-    response_cache_bytes: int
-    strict_readiness: bool
-    model_control_mode: ModelControlMode
-    extra_arguments: tuple[str, ...]
 
 
 class TritonServer:
@@ -104,6 +89,8 @@ class TritonServer:
         self._environment = dict(environment or {})
         self._progress = progress or (lambda _: None)
         self._process: TetheredProcess | None = None
+        self._stubs: dict[int, str] = {}
+        self._supervisor: Supervisor | None = None
         self._id = f"triton-rag-{os.getpid()}-{secrets.token_hex(4)}"
 
     def __enter__(self) -> Self:
@@ -164,12 +151,14 @@ class TritonServer:
                 self.options, http_port=ports["HTTP"], grpc_port=ports["gRPC"], metrics_port=ports["metrics"]
             )
             command = command_line(self.repository, self.options, ports, installation, self._id)
-            self._process = TetheredProcess(command, environment, self._open_log())
-            try:
-                self._wait_until_ready(self._process, models)
-            except BaseException:
-                self.kill()
-                raise
+            self._launch(command, environment, models)
+        self._supervisor = Supervisor(
+            self._fault,
+            lambda: self._launch_again(command, environment, models),
+            self.kill,
+            self.options.max_restarts,
+        )
+        self._supervisor.start()
 
     def stop(self, drain_timeout_s: float | None = None) -> None:
         """Stop the server: running requests finish first, for `drain_timeout_s` at most, then it is killed.
@@ -179,6 +168,8 @@ class TritonServer:
         process = self._process
         if process is None:
             return
+        if self._supervisor is not None:
+            self._supervisor.stop()
         had_ended = process.returncode is not None
         process.terminate()
         drain_s = self.options.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
@@ -196,8 +187,8 @@ class TritonServer:
                 segment.unlink(missing_ok=True)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the server has ended, by itself or not; False when it still runs after `timeout_s`."""
-        return self._process is None or self._process.wait(timeout_s)
+        """Wait until the server has ended for good; False when it still runs after `timeout_s`."""
+        return self._supervisor is None or self._supervisor.wait(timeout_s)
 
     def read_log(self) -> str:
         """The log so far; empty when there is none."""
@@ -210,6 +201,30 @@ class TritonServer:
         """Where a client on this machine reaches it: an address to listen on may mean all of them."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)
         return f"[{host}]" if ":" in host else host
+
+    def _launch(self, command: list[str], environment: dict[str, str], models: tuple[str, ...]) -> None:
+        self._process = TetheredProcess(command, environment, self._open_log())
+        try:
+            self._wait_until_ready(self._process, models)
+        except BaseException:
+            self.kill()
+            raise
+        self._stubs = running_stubs(self._process.pid)
+
+    def _launch_again(self, command: list[str], environment: dict[str, str], models: tuple[str, ...]) -> None:
+        self.kill()
+        if self.log_file is not None:  # what it said before it died is kept
+            self.log_file.replace(self.log_file.with_suffix(f".previous{self.log_file.suffix}"))
+        with reserved_ports(self.options.host, self.options.ports):
+            self._launch(command, environment, models)
+
+    def _fault(self) -> str | None:
+        """What the supervisor has to know: the server has ended, or lost the process of a model."""
+        if not self.is_running or self._process is None:
+            return f"tritonserver ended by itself (status {self.returncode})"
+        running = running_stubs(self._process.pid)
+        dead = sorted({model for pid, model in self._stubs.items() if pid not in running})
+        return f"the process of model {', '.join(dead)} died" if dead else None
 
     def _server_environment(self, installation: TritonInstallation) -> dict[str, str]:
         environment = installation.environment | self._environment
@@ -233,6 +248,8 @@ class TritonServer:
         deadline = time.monotonic() + self.options.start_timeout_s
         while not self._is_ready():
             log = self.read_log()
+            if self._supervisor is not None and self._supervisor.is_stopping:
+                raise ServerStartError("stopped before it was ready", self.log_file)
             stuck = stuck_model(log)
             if stuck is not None:
                 raise self._error_of(stuck)
