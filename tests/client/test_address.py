@@ -46,7 +46,7 @@ def test_what_is_no_url_is_refused_with_what_to_give(url):
 
 @pytest.mark.parametrize("scheme", ["grpcs", "https"])
 def test_tls_files_that_cannot_be_used_are_named(scheme, tmp_path):
-    with pytest.raises(ClientSetupError, match="nowhere.pem cannot be read"):
+    with pytest.raises(ClientSetupError, match=r"nowhere\.pem cannot be read"):
         RagClient(f"{scheme}://host", tls=TlsFiles(ca_file=tmp_path / "nowhere.pem"))
     (tmp_path / "bad.pem").write_text("not PEM")
     with pytest.raises(ClientSetupError, match="PEM format"):

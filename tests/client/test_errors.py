@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import http
+import re
 from pathlib import Path
 
 import grpc
@@ -17,6 +18,14 @@ from triton_rag_client.core.wire import failure
 from triton_rag_client.transport.http_client import http_library_failure
 
 ALL_ERRORS = [getattr(errors, name) for name in errors.__all__]
+NOT_SAID_BY_A_SERVER = {errors.RagError, errors.ClientSetupError, errors.RowsRefusedError}
+
+
+def all_subclasses(kind):
+    return {kind}.union(*(all_subclasses(child) for child in kind.__subclasses__()))
+
+
+TRANSPORT_ERRORS = sorted(all_subclasses(httpx2.TransportError), key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("module", [errors, results, options, address])
@@ -27,24 +36,17 @@ def test_every_public_name_is_exported(module):
 
 def test_the_package_exports_what_it_says_and_nothing_else():
     source = Path(triton_rag_client.__file__).read_text(encoding="utf-8")
-    imported = [
-        alias.name
-        for node in ast.parse(source).body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    ]
+    imports = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
+    imported = [alias.name for node in imports for alias in node.names]
     assert sorted(triton_rag_client.__all__) == sorted(imported)
 
 
 def test_the_tree_is_drawn_as_it_is():
-    drawn = [line for line in errors.__doc__.splitlines() if "Error " in line]
-    names = {
-        line.split("Error ")[0].split()[-1] + "Error": line.index(line.strip("│├└─ ")[0]) for line in drawn
-    }
-    assert set(names) == {error.__name__ for error in ALL_ERRORS}
-    for error in ALL_ERRORS:
-        ours = [parent for parent in error.__mro__ if parent in ALL_ERRORS]
-        assert names[error.__name__] == 4 * len(ours)
+    branches = re.findall(r"^([│├└─ ]*)(\w+Error) ", errors.__doc__, re.MULTILINE)
+    assert sorted(name for _, name in branches) == sorted(errors.__all__)
+    for indent, name in branches:
+        depth = sum(parent in ALL_ERRORS for parent in getattr(errors, name).__mro__)
+        assert len(indent) == 4 * (depth - 1), name
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
@@ -75,13 +77,7 @@ def test_only_unavailable_is_sent_again():
     }
 
 
-def all_subclasses(kind):
-    return {kind}.union(*(all_subclasses(child) for child in kind.__subclasses__()))
-
-
-@pytest.mark.parametrize(
-    "kind", sorted(all_subclasses(httpx2.TransportError), key=lambda kind: kind.__name__)
-)
+@pytest.mark.parametrize("kind", TRANSPORT_ERRORS)
 def test_every_transport_error_of_httpx2_is_one_of_ours(kind):
     error = http_library_failure(kind("it went wrong"))
     expected = {
@@ -94,14 +90,7 @@ def test_every_transport_error_of_httpx2_is_one_of_ours(kind):
     assert type(error) is (wanted[0] if wanted else errors.ProtocolError)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        error
-        for error in ALL_ERRORS
-        if error not in (errors.RagError, errors.ClientSetupError, errors.RowsRefusedError)
-    ],
-)
+@pytest.mark.parametrize("kind", [error for error in ALL_ERRORS if error not in NOT_SAID_BY_A_SERVER])
 def test_what_a_server_said_is_told_with_what_to_do(kind):
     said = str(failure(kind, "it went wrong."))
     assert said.startswith("it went wrong")
@@ -113,7 +102,7 @@ def test_what_a_server_said_is_told_with_what_to_do(kind):
     [
         ("[request id: <id_unknown>] Exceeds maximum queue size", False, errors.UnavailableError),
         (
-            "9 requests run or wait; allowed: 8 run and 1 wait; ask again later",
+            "9 requests run or wait; allowed: 8 and 1; ask again later",
             False,
             errors.UnavailableError,
         ),
