@@ -58,7 +58,7 @@ def save_tiny_encoder(tiny: TinyEncoder, folder: Path) -> Path:
         **(names if tiny.family == "distilbert" else widths),
         **layers,
         **active,
-        **({"embedding_size": 16} if tiny.family == "albert" else {}),
+        **({"embedding_size": tiny.width} if tiny.family in ("albert", "electra") else {}),
     )
     model = AutoModel.from_config(config).eval()
     with torch.no_grad():

@@ -4,6 +4,7 @@ The graph takes one text a call, without padding or mask: slower than packed row
 depend on its neighbours here either.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,20 @@ def export_with_torch(source: ModelSource, model: Any, text: TextSettings, path:
             return torch.nn.functional.normalize(vectors, dim=-1) if text.normalize else vectors
 
     example = torch.ones((1, _EXAMPLE_TOKENS), dtype=torch.int32)
+    tokens = torch.export.Dim("tokens", min=2, max=text.max_tokens)
     try:
-        program = torch.onnx.export(
-            Pooled().eval(),
-            (example,),
-            input_names=["ids"],
-            output_names=["vectors"],
-            dynamic_shapes=({1: torch.export.Dim("tokens", min=2, max=text.max_tokens)},),
-            dynamo=True,
-            verbose=False,
-        )
-        if program is None:
-            raise TypeError("torch.onnx.export gave no program")
-        program.save(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about itself
+            torch.onnx.export(
+                Pooled().eval(),
+                (example,),
+                path,
+                input_names=["ids"],
+                output_names=["vectors"],
+                dynamic_shapes=({1: tokens},),
+                dynamo=True,
+                verbose=False,
+            )
     except Exception as error:  # the exporter fails in as many ways as there are models
         family = model.config.model_type
         reason = (str(error).strip().splitlines() or [""])[0]

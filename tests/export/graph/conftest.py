@@ -23,6 +23,7 @@ PARAGRAPHS = (
 class ExportedEncoder:
     """An encoder in a folder, loaded as it is served."""
 
+    source: ModelSource
     folder: Path
     report: EncoderReport
     tokenizer: QueryTokenizer
@@ -31,7 +32,8 @@ class ExportedEncoder:
 
 def exported(source: ModelSource, settings: EncoderExport, folder: Path) -> ExportedEncoder:
     report = export_encoder(source, settings, folder)
-    return ExportedEncoder(folder, report, QueryTokenizer.load(folder), QueryEncoder.load(folder, threads=2))
+    tokenizer, encoder = QueryTokenizer.load(folder), QueryEncoder.load(folder, threads=2)
+    return ExportedEncoder(source, folder, report, tokenizer, encoder)
 
 
 @pytest.fixture(scope="session")
