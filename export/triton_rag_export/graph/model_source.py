@@ -7,7 +7,9 @@ Face lays it out. A folder may hold a GGUF file instead of safetensors: its weig
 import copy
 import hashlib
 import importlib.util
+import mmap
 import re
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +163,14 @@ def _model_files(source: ModelSource) -> Iterator[Path]:
 
 def _load(source: ModelSource, from_pretrained: Callable[..., Any], **settings: Any) -> Any:
     from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
 
+    foreign_errors = (OSError, ValueError, KeyError, ImportError, RuntimeError)
     if source.gguf_file is not None:
         settings["gguf_file"] = source.gguf_file
     try:
         return from_pretrained(source.folder, **settings)
-    except (OSError, ValueError, KeyError, ImportError, StrictDataclassError) as error:
+    except (*foreign_errors, StrictDataclassError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelSourceError(
             f"model {source.name!r}: transformers cannot read {source.folder} ({reason}); "
@@ -176,10 +180,22 @@ def _load(source: ModelSource, from_pretrained: Callable[..., Any], **settings: 
 
 def _restore_pre_tokenizer(tokenizer: Any, gguf_file: Path) -> None:
     """Split digits as the model was trained: transformers leaves GGUF's pre-tokenizer out (seen in 5.23)."""
-    from gguf import GGUFReader
     from tokenizers.pre_tokenizers import Digits, Sequence
 
-    field = GGUFReader(gguf_file).get_field("tokenizer.ggml.pre")
-    if field is not None and field.contents() in GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS:
+    if _gguf_string(gguf_file, b"tokenizer.ggml.pre") in GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS:
         backend = tokenizer.backend_tokenizer
         backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
+
+
+def _gguf_string(gguf_file: Path, key: bytes) -> str | None:
+    """A string of a GGUF file's metadata, found by its key: gguf's reader takes seconds to walk a vocabulary.
+
+    Behind a key come the type of its value (4 bytes, 8 is a string), the length (8 bytes), and UTF-8.
+    """
+    with gguf_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(struct.pack("<Q", len(key)) + key + struct.pack("<I", 8))
+        if start < 0:
+            return None
+        start += 8 + len(key) + 4
+        (length,) = struct.unpack_from("<Q", content, start)
+        return content[start + 8 : start + 8 + length].decode("utf-8")

@@ -1,0 +1,109 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from export.graph.tiny_causal_models import CONTEXT_TOKENS, VOCABULARY, random_tokens, tiny_llama
+from generation import SlotRows
+from generation.causal import CausalAdapter, CausalDescription
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
+from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.causal import CausalExport, export_causal
+from triton_rag_export.graph.causal_model import LayerShape
+from triton_rag_export.graph.model_source import ModelSource, resolve_model
+
+TEXTS = tuple(" ".join(f"w{token:03}" for token in random_tokens(50, seed)) for seed in range(8))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> ModelSource:
+    folder = tmp_path_factory.mktemp("tiny")
+    model = tiny_llama()
+    model.generation_config.eos_token_id = [2, 9]
+    model.save_pretrained(folder)
+    words = Tokenizer(WordLevel({f"w{token:03}": token for token in range(VOCABULARY)}, unk_token="w000"))
+    words.pre_tokenizer = Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w000", eos_token="w007")
+    tokenizer.save_pretrained(folder)
+    return resolve_model(str(folder))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_path):
+    report = export_causal(source, CausalExport(precision, CONTEXT_TOKENS, TEXTS), tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "generator.onnx",
+        "generator.onnx.data",
+        "generator.json",
+        "tokenizer.json",
+    }
+    assert report.layers == (LayerShape(4, 2, 56),) * 2
+    assert report.vocabulary_size == VOCABULARY
+    assert report.compared_tokens == 100  # every fourth of eight texts of fifty tokens
+    assert report.kl < {"fp32": 1e-9, "fp16": 1e-4, "int8": 0.05}[precision]
+    assert report.top1_agreement > {"fp32": 0.999, "fp16": 0.98, "int8": 0.8}[precision]
+
+
+def test_smaller_precisions_are_smaller_files(source, tmp_path):
+    sizes = {}
+    for precision in ("fp32", "fp16", "int8"):
+        (tmp_path / precision).mkdir()
+        settings = CausalExport(precision, CONTEXT_TOKENS, TEXTS)
+        sizes[precision] = export_causal(source, settings, tmp_path / precision).size_bytes
+
+    assert sizes["fp32"] > sizes["fp16"] > sizes["int8"]
+
+
+def test_every_end_token_of_model_and_tokenizer_ends_an_answer(source, tmp_path):
+    export_causal(source, CausalExport("fp32", CONTEXT_TOKENS), tmp_path)
+
+    assert CausalDescription.load(tmp_path).end_token_ids == {2, 7, 9}
+
+
+def test_without_texts_nothing_is_claimed(source, tmp_path):
+    report = export_causal(source, CausalExport("fp32", CONTEXT_TOKENS), tmp_path)
+
+    assert (report.kl, report.top1_agreement, report.compared_tokens) == (None, None, 0)
+
+
+def test_int8_wants_texts_to_calibrate_with(source, tmp_path):
+    with pytest.raises(BuildError, match="calibration_texts"):
+        export_causal(source, CausalExport("int8", CONTEXT_TOKENS), tmp_path)
+
+
+def test_a_context_longer_than_the_model_was_trained_for_is_refused(source, tmp_path):
+    with pytest.raises(UnsupportedModelError, match=r"context_tokens is 129; allowed: at most .* 128"):
+        export_causal(source, CausalExport("fp32", 129), tmp_path)
+
+
+def test_the_same_export_gives_the_same_bytes(source, tmp_path):
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        export_causal(source, CausalExport("int8", CONTEXT_TOKENS, TEXTS), tmp_path / name)
+        contents.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+
+    assert contents[0] == contents[1]
+
+
+def test_an_export_serves_its_whole_context(source, tmp_path):
+    export_causal(source, CausalExport("fp32", CONTEXT_TOKENS), tmp_path)
+    adapter = CausalAdapter.load(tmp_path, slots=2, capacity=CONTEXT_TOKENS, threads=1)
+
+    rows = [SlotRows(slot, tuple(random_tokens(CONTEXT_TOKENS)), 0, 1) for slot in range(2)]
+
+    assert adapter.step(rows, logits=False).token_ids.shape == (2,)
+
+
+def test_the_description_is_read_back_as_it_was_written(tmp_path):
+    description = CausalDescription("llama", "int8", (3, 1), 64, 99, frozenset({2, 5}), 64, 128)
+
+    description.save(tmp_path)
+
+    assert CausalDescription.load(tmp_path) == description
+    fields = json.loads(Path(tmp_path / "generator.json").read_text())
+    assert set(fields) == {field.name for field in dataclasses.fields(CausalDescription)}
