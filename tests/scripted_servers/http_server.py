@@ -97,6 +97,8 @@ class HttpHandler(BaseHTTPRequestHandler):
         except ScriptedError as refusal:
             has_begun = has_begun or self._begin(400)  # whatever the code, as Triton does
             self._event({"error": str(refusal)})
+        if not has_begun:
+            self._begin(200)
         self.wfile.write(b"0\r\n\r\n")
 
     def _begin(self, status: int) -> bool:

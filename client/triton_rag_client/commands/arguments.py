@@ -40,7 +40,9 @@ __all__ = [
 
 DEFAULT_URL = "grpc://127.0.0.1:8001"
 
-Query: TypeAlias = Annotated[str, typer.Argument(metavar="QUERY", help="The question; - reads it from standard input.")]
+Query: TypeAlias = Annotated[
+    str, typer.Argument(metavar="QUERY", help="The question; - reads it from standard input.")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 RetrieverName: TypeAlias = Annotated[

@@ -33,7 +33,7 @@ def chat(
     certificate_file: given.CertificateFile = None,
     key_file: given.KeyFile = None,
 ) -> None:
-    """Ask question after question; each is searched and answered by itself, without the ones before."""
+    """Ask question after question, each on its own."""
     options = AskOptions(
         retriever=retriever,
         passages_k=passages_k,

@@ -1,0 +1,73 @@
+"""Ctrl-C and Ctrl-D, sent to the program itself."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from scripted_servers.script import Wait, delta_outputs
+
+PROGRAM = [sys.executable, "-c", "from triton_rag_client.main import main; main()"]
+
+
+def endless(seen):
+    yield next(delta_outputs("first words", "never"))
+    yield Wait
+
+
+@pytest.fixture
+def program(url):
+    running = []
+
+    def start(*words):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        running.append(subprocess.Popen([*PROGRAM, *words, "--url", url], **pipes, text=True))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def test_ctrl_c_stops_ask_and_its_request(program, script):
+    script.stream = endless
+    process = program("ask", "q")
+    assert process.stdout.read(5) == "first"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert script.client_left.wait(30)
+    assert "Traceback" not in process.stderr.read()
+
+
+def test_ctrl_c_stops_an_answer_of_chat_and_ctrl_d_leaves(program, script):
+    script.stream = endless
+    process = program("chat")
+    process.stdin.write("one\n")
+    process.stdin.flush()
+    assert process.stdout.read(5) == "first"
+    process.send_signal(signal.SIGINT)
+    assert script.client_left.wait(30)
+    script.stream = lambda seen: delta_outputs("the second answer")
+    out, err = process.communicate("two\n", timeout=30)
+    assert "the second answer" in out
+    assert "[1] a  (score 1.000)" in out
+    assert "(stopped)" in err
+    assert process.returncode == 0
+
+
+def test_chat_goes_on_after_an_error(program, script):
+    script.stream = lambda seen: iter(())
+    out, err = program("chat").communicate("one\n\ntwo\n", timeout=30)
+    assert err.count("error: the stream ended before the answer did") == 2
+    assert "Traceback" not in out + err
+
+
+def test_chat_says_at_once_that_there_is_no_server(program, script):
+    script.is_ready = False
+    process = program("chat")
+    _, err = process.communicate("", timeout=30)
+    assert process.returncode == 1
+    assert "triton-rag serve" in err
