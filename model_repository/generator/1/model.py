@@ -7,6 +7,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from generation import (
     OPTION_NAMES,
+    CancelledError,
     Delta,
     Engine,
     GenerationError,
@@ -77,6 +78,9 @@ class _ResponseSink:
         self._sender.send(response, flags=FINAL if delta.finish_reason else 0)
 
     def fail(self, error: GenerationError) -> None:
+        if isinstance(error, CancelledError):  # nobody reads an error; the flag lets Triton free the request
+            self._sender.send(flags=FINAL)
+            return
         reason = pb_utils.TritonError(str(error), getattr(pb_utils.TritonError, error.status))
         self._sender.send(pb_utils.InferenceResponse(error=reason), flags=FINAL)
 
