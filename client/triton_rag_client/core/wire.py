@@ -78,7 +78,7 @@ _WHAT_TO_DO: Final[Mapping[type[RagError], str]] = {
     ProtocolError: "is a Triton server of this repository's version at the address?",
     RequestCancelledError: "ask again if that was not meant",
     ServerError: "see the server's log",
-    UnavailableError: "try again later, or give the server more slots or a longer queue",
+    UnavailableError: "when this stays, give the server more slots or a longer queue",
 }
 _ENSEMBLE: Final = re.compile(r"^(?:in ensemble '[^']*', )+")
 
