@@ -126,6 +126,14 @@ def test_a_file_that_export_did_not_write_is_refused_by_its_path(tmp_path: Path,
         PromptSettings.load(tmp_path)
 
 
+def test_an_instruction_that_loses_the_passages_is_refused(make_builder: Make, tmp_path: Path) -> None:
+    make_builder()
+    path = tmp_path / "prompt.json"
+    path.write_text(path.read_text().replace("{passages}", ""))
+    with pytest.raises(PromptSettingsError, match="holds {passages} once"):
+        PromptBuilder.load(tmp_path)
+
+
 def test_prompt_json_can_be_read_by_people(make_builder: Make, tmp_path: Path) -> None:
     make_builder()
     written = json.loads((tmp_path / "prompt.json").read_text())

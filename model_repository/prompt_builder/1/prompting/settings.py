@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from prompting.content import PLACEHOLDERS
 from prompting.errors import PromptSettingsError
 
 FILE_NAME = "prompt.json"
@@ -29,6 +30,9 @@ class PromptSettings:
         context_tokens: tokens that prompt and answer may have together.
         max_tokens: the largest MAX_TOKENS a request may ask for.
         default_max_tokens: MAX_TOKENS of a request that does not say.
+
+    Raises:
+        PromptSettingsError: the instruction lacks a placeholder.
     """
 
     prefix_ids: tuple[int, ...]
@@ -39,6 +43,13 @@ class PromptSettings:
     context_tokens: int
     max_tokens: int
     default_max_tokens: int
+
+    def __post_init__(self) -> None:
+        for placeholder in PLACEHOLDERS:
+            if self.instruction.count(placeholder) != 1:
+                raise PromptSettingsError(
+                    f"instruction is {self.instruction!r}; allowed: a text that holds {placeholder} once"
+                )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -53,10 +64,8 @@ class PromptSettings:
             values["prefix_ids"] = tuple(values["prefix_ids"])
             values["suffix_ids"] = tuple(values["suffix_ids"])
             return cls(**values)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise PromptSettingsError(
-                f"{path}: {error.__class__.__name__}: {error}; build the repository again"
-            ) from error
+        except (OSError, ValueError, TypeError, KeyError, PromptSettingsError) as error:
+            raise PromptSettingsError(f"{path}: {error}; build the repository again") from error
 
     def save(self, folder: Path) -> Path:
         """Write `prompt.json` into a version folder.
