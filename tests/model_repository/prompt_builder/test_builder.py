@@ -130,7 +130,7 @@ def test_an_instruction_that_loses_the_passages_is_refused(make_builder: Make, t
     make_builder()
     path = tmp_path / "prompt.json"
     path.write_text(path.read_text().replace("{passages}", ""))
-    with pytest.raises(PromptSettingsError, match="holds {passages} once"):
+    with pytest.raises(PromptSettingsError, match=r"holds \{passages\} once"):
         PromptBuilder.load(tmp_path)
 
 
