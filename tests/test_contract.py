@@ -1,16 +1,89 @@
 """The wire contract: every config.pbtxt, the ensemble maps and the client's names say the same."""
 
-from pathlib import Path
-
 import pytest
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
-from triton_rag_client.contract import MODELS, ModelContract
+from triton_rag_client.contract import MODELS, ModelContract, TensorContract
 from triton_rag_export.served import SERVED_MODELS, model_repository_folder
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
 
-ENSEMBLES = ("embed", "retrieve", "rag", "rag_stream")
+CONFIGS = {
+    path.parent.name: text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
+    for path in sorted(model_repository_folder().glob("*/config.pbtxt"))
+}
+ENSEMBLES = {name: config for name, config in CONFIGS.items() if config.platform == "ensemble"}
+KSERVE_NAMES = {"TYPE_STRING": "BYTES"}
 
 
-def read_config(name: str) -> ModelConfig:
-    text = (model_repository_folder() / name / "config.pbtxt").read_text(encoding="utf-8")
-    return text_format.Parse(text, ModelConfig())
+def data_type(tensor: ModelInput | ModelOutput) -> str:
+    name = DataType.Name(tensor.data_type)
+    return KSERVE_NAMES.get(name, name.removeprefix("TYPE_"))
+
+
+def tensor_of_step(model: str, tensor: str) -> ModelInput | ModelOutput:
+    config = CONFIGS[model]
+    return next(found for found in [*config.input, *config.output] if found.name == tensor)
+
+
+def fits(config: ModelInput | ModelOutput, contract: TensorContract) -> bool:
+    """Whether type and shape agree; where the client says -1, any length will do."""
+    return data_type(config) == contract.data_type and all(
+        ours in (theirs, -1) for ours, theirs in zip(contract.dims, config.dims, strict=True)
+    )
+
+
+def test_the_served_models_are_all_there_and_named_after_their_folders() -> None:
+    assert set(CONFIGS) == {*SERVED_MODELS, *MODELS}
+    assert {name: config.name for name, config in CONFIGS.items()} == {name: name for name in CONFIGS}
+
+
+@pytest.mark.parametrize("contract", MODELS.values(), ids=lambda contract: contract.name)
+def test_the_client_knows_every_tensor_of_an_ensemble(contract: ModelContract) -> None:
+    config = CONFIGS[contract.name]
+    assert config.platform == "ensemble"
+    assert config.max_batch_size == contract.max_rows
+    assert [tensor.name for tensor in config.input] == [tensor.name for tensor in contract.inputs]
+    assert {tensor.name for tensor in config.output} == {tensor.name for tensor in contract.outputs}
+    for ours, theirs in zip(contract.inputs, config.input, strict=True):
+        assert fits(theirs, ours), ours
+        assert theirs.optional == ours.optional, ours
+    outputs = {tensor.name: tensor for tensor in config.output}
+    for ours in contract.outputs:
+        assert fits(outputs[ours.name], ours), ours
+
+
+@pytest.mark.parametrize("name", sorted(ENSEMBLES))
+def test_an_ensemble_joins_tensors_of_one_type_and_shape(name: str) -> None:
+    config = ENSEMBLES[name]
+    pool = {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in config.input}
+    for step in config.ensemble_scheduling.step:
+        for tensor, joined in step.input_map.items():
+            wanted = tensor_of_step(step.model_name, tensor)
+            assert pool[joined] == (wanted.data_type, list(wanted.dims)), f"{step.model_name}.{tensor}"
+        for tensor, joined in step.output_map.items():
+            made = tensor_of_step(step.model_name, tensor)
+            pool[joined] = (made.data_type, list(made.dims))
+    for output in config.output:
+        assert pool[output.name] == (output.data_type, list(output.dims)), output.name
+
+
+@pytest.mark.parametrize("name", sorted(ENSEMBLES))
+def test_an_ensemble_feeds_every_input_that_a_step_requires(name: str) -> None:
+    for step in ENSEMBLES[name].ensemble_scheduling.step:
+        required = {tensor.name for tensor in CONFIGS[step.model_name].input if not tensor.optional}
+        assert required <= set(step.input_map), step.model_name
+
+
+@pytest.mark.parametrize("name", SERVED_MODELS)
+def test_a_step_batches_dynamically_and_bounds_its_queue(name: str) -> None:
+    config = CONFIGS[name]
+    assert config.max_batch_size > 0
+    assert config.dynamic_batching.default_queue_policy.max_queue_size > 0
+
+
+def test_options_mean_the_same_in_every_model_that_takes_them() -> None:
+    seen: dict[str, tuple[int, list[int], bool]] = {}
+    for config in CONFIGS.values():
+        for tensor in config.input:
+            if tensor.optional and tensor.name.isupper():
+                meaning = (tensor.data_type, list(tensor.dims), tensor.optional)
+                assert seen.setdefault(tensor.name, meaning) == meaning, f"{config.name}.{tensor.name}"

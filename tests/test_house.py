@@ -80,7 +80,9 @@ def test_served_models_import_only_what_a_server_has() -> None:
         own_packages = {package.name for package in path.parents[0].parent.iterdir()} | {
             package.name for package in path.parent.iterdir()
         }
-        assert foreign_modules(path) <= SERVED_MAY_IMPORT | (own_packages & set(SERVED_PACKAGES)), relative(path)
+        assert foreign_modules(path) <= SERVED_MAY_IMPORT | (own_packages & set(SERVED_PACKAGES)), relative(
+            path
+        )
 
 
 def test_only_adapters_know_triton() -> None:
@@ -91,7 +93,9 @@ def test_only_adapters_know_triton() -> None:
 
 def test_each_served_package_has_a_name_of_its_own() -> None:
     names = [
-        folder.name for folder in (ROOT / "model_repository").glob("*/1/*") if (folder / "__init__.py").is_file()
+        folder.name
+        for folder in (ROOT / "model_repository").glob("*/1/*")
+        if (folder / "__init__.py").is_file()
     ]
     assert len(names) == len(set(names))
 
@@ -114,7 +118,9 @@ def test_every_package_names_what_is_public(package: Path) -> None:
         names = {
             target.id
             for node in ast.parse(path.read_text(encoding="utf-8")).body
-            for target in ([*node.targets] if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
+            for target in (
+                [*node.targets] if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
             if isinstance(target, ast.Name)
         }
         assert "__all__" in names, relative(path)

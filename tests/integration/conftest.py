@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from integration.raw_requests import ask, ask_grpc, ask_http
 from triton_rag_client import RagClient
 from triton_rag_export.build import build
 from triton_rag_export.recipe import load_recipe
 from triton_rag_server import TritonServer
-
-from integration.raw_requests import ask, ask_grpc, ask_http
 
 __all__ = ["ask", "ask_grpc", "ask_http"]  # fixtures
 

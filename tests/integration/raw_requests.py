@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+from triton_rag_server import TritonServer
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
-from triton_rag_server import TritonServer
 
 Tensors = dict[str, np.ndarray]
 Outputs = dict[str, list[Any]]

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-
 from integration.raw_requests import Ask, Refusal, Tensors, text_rows
 
 pytestmark = pytest.mark.integration
@@ -41,7 +40,9 @@ def server_answers_afterwards(ask: Ask) -> None:
         pytest.param(b"caf\xe9 \xff\xfe", "UTF-8", id="invalid UTF-8"),
     ],
 )
-def test_a_query_that_is_no_text_is_refused_by_name(ask: Ask, model: str, query: str | bytes, words: str) -> None:
+def test_a_query_that_is_no_text_is_refused_by_name(
+    ask: Ask, model: str, query: str | bytes, words: str
+) -> None:
     answer = refusal(ask, model, {"QUERY": text_rows(query)})
     assert answer.status == "INVALID_ARGUMENT"
     assert "QUERY" in answer.message
@@ -81,7 +82,9 @@ def test_an_option_out_of_range_is_refused_by_name(ask: Ask, option: str, value:
     "tensors",
     [
         pytest.param({"QUERY": number(1)}, id="QUERY as INT32"),
-        pytest.param({"QUERY": text_rows(QUERY), "MAX_TOKENS": number(8, np.int64)}, id="MAX_TOKENS as INT64"),
+        pytest.param(
+            {"QUERY": text_rows(QUERY), "MAX_TOKENS": number(8, np.int64)}, id="MAX_TOKENS as INT64"
+        ),
         pytest.param({"QUERY": text_rows(QUERY).reshape(1)}, id="QUERY without a batch dimension"),
         pytest.param({"QUERY": np.array([[b"a", b"b"]], np.object_)}, id="two queries in a row"),
         pytest.param({"QUERY": text_rows(QUERY), "TOP_K": np.ones((1, 2), np.int32)}, id="two TOP_K"),

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import psutil
 import pytest
-from triton_rag_client import Delta, RagClient, RagError
-from triton_rag_server import TritonServer
+from triton_rag_client import Delta, RagClient
 
 pytestmark = pytest.mark.integration
 

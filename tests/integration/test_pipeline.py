@@ -46,7 +46,9 @@ def test_each_retriever_finds_the_passage(client: RagClient, retriever: str) -> 
     passages = client.retrieve("os.path.join", retriever=retriever, passages_k=5)
     assert len(passages) == 5
     assert "os.path.join" in [passage.title for passage in passages]
-    assert [passage.score for passage in passages] == sorted((passage.score for passage in passages), reverse=True)
+    assert [passage.score for passage in passages] == sorted(
+        (passage.score for passage in passages), reverse=True
+    )
 
 
 def test_a_batch_of_queries_gives_each_its_own(client: RagClient) -> None:
