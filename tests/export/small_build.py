@@ -8,6 +8,12 @@ from tiny_encoders import TinyEncoder, byte_tokenizer, save_tiny_encoder
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from triton_rag_export.recipe import Recipe, load_recipe
 
+LOOPS = (
+    "A for loop goes over the elements of anything that can be iterated. Its else block runs when no "
+    "break ended it. A while loop goes on as long as its condition is true, and may never end when "
+    "nothing in it changes the condition. Break leaves the loop at once; continue goes on with the "
+    "next element."
+)
 DOCUMENTS = {
     "lists": (
         "Lists",
@@ -17,12 +23,7 @@ DOCUMENTS = {
     "files": ("Files", "The with statement closes a file, even when an exception is raised in its block."),
     "sorting": ("Sorting", "Sorting is stable: equal elements keep the order that they had before it."),
     "strings": ("Strings", "A string is immutable: every method that changes it gives a new string."),
-    "loops": (
-        "Loops",
-        "A for loop goes over the elements of anything that can be iterated. Its else block runs when no break "
-        "ended it. A while loop goes on as long as its condition is true, and may never end when nothing in it "
-        "changes the condition. Break leaves the loop at once; continue goes on with the next element.",
-    ),
+    "loops": ("Loops", LOOPS),
     "rows": (
         "Lists",
         "A  list keeps its elements in ORDER. Append adds one at the end, insert anywhere else.",

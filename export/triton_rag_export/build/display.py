@@ -57,7 +57,9 @@ class BuildDisplay:
     def finished(self, step: str, seconds: float, note: str) -> None:
         """Put a line in the bar's place."""
         self._remove_bar()
-        self._console.print(f"{seconds:7.1f} s  {step}{': ' + note if note else ''}", markup=False, soft_wrap=True)
+        self._console.print(
+            f"{seconds:7.1f} s  {step}{': ' + note if note else ''}", markup=False, soft_wrap=True
+        )
 
     def _remove_bar(self) -> None:
         if self._task is not None:

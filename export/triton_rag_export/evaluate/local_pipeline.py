@@ -1,11 +1,12 @@
 """The pipeline in this process: the served packages over a repository's own files, without Triton."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triton_rag_export.errors import EvaluationError
+from triton_rag_export.errors import EvaluationError, RepositoryError
 from triton_rag_export.evaluate.pipeline import Progress, RankedPassages, refuse_query, version_folder
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ class LocalPipeline:
 
         self._repository = repository
         self._threads = threads
-        self._tokenizer = QueryTokenizer.load(version_folder(repository, "query_tokenizer"))
-        self._encoder = QueryEncoder.load(version_folder(repository, "query_encoder"), threads)
-        self._search = PassageSearch.load(version_folder(repository, "passage_search"), threads)
+        with unusable_files_named():
+            self._tokenizer = QueryTokenizer.load(version_folder(repository, "query_tokenizer"))
+            self._encoder = QueryEncoder.load(version_folder(repository, "query_encoder"), threads)
+            self._search = PassageSearch.load(version_folder(repository, "passage_search"), threads)
         self._engine: Engine | None = None
         self.depth = self._search.settings.candidates
 
@@ -54,6 +56,7 @@ class LocalPipeline:
     def answer(self, texts: Sequence[str], progress: Progress) -> list[str]:
         """The answer to each text, greedy; twice as many at once as the generator has slots."""
         from generation import AnswerCollector, GenerationOptions
+        from prompting import InvalidPromptError
 
         engine, prompts, settings = self._start_generator()
         options = GenerationOptions(max_tokens=settings.default_max_tokens)
@@ -63,7 +66,10 @@ class LocalPipeline:
             if len(waiting) == 2 * settings.slots:
                 answers.append(_finished(waiting, progress))
             collector = AnswerCollector()
-            prompt = prompts.build(text, _prompt_passages(self._find(text)), options.max_tokens)
+            try:
+                prompt = prompts.build(text, _prompt_passages(self._find(text)), options.max_tokens)
+            except InvalidPromptError as error:
+                raise refuse_query(text, str(error)) from error
             engine.submit(prompt.ids, options, collector)
             waiting.append(collector)
         while waiting:
@@ -95,14 +101,36 @@ class LocalPipeline:
         from tokenizers import Tokenizer
 
         folder = version_folder(self._repository, "generator")
-        settings = ServingSettings.load(folder)
-        adapter = CausalAdapter.load(
-            folder, slots=settings.slots, capacity=settings.context_tokens, threads=self._threads
-        )
+        with unusable_files_named():
+            settings = ServingSettings.load(folder)
+            adapter = CausalAdapter.load(
+                folder, slots=settings.slots, capacity=settings.context_tokens, threads=self._threads
+            )
+            prompts = PromptBuilder.load(version_folder(self._repository, "prompt_builder"))
         self._engine = Engine(adapter, Tokenizer.from_file(str(folder / "tokenizer.json")), settings)
         self._engine.start()
-        prompts = PromptBuilder.load(version_folder(self._repository, "prompt_builder"))
         return self._engine, prompts, settings
+
+
+@contextmanager
+def unusable_files_named() -> Iterator[None]:
+    """Turn what the served packages raise over missing or damaged files into an error of ours."""
+    from generation import GenerationError
+    from passage_search import PassageSearchError
+    from prompting import PromptingError
+    from query_encoding.errors import QueryEncodingError
+    from query_tokenization.errors import QueryTokenizationError
+
+    try:
+        yield
+    except (
+        GenerationError,
+        PassageSearchError,
+        PromptingError,
+        QueryEncodingError,
+        QueryTokenizationError,
+    ) as error:
+        raise RepositoryError(f"the repository is not complete: {error}") from error
 
 
 def _prompt_passages(found: Sequence["FoundPassage"]) -> list["PromptPassage"]:
