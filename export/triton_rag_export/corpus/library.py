@@ -69,37 +69,38 @@ def _documented_names() -> Iterator[DocumentedName]:
     kept: list[Any] = []  # objects made on the fly must live as long as their id is remembered
     for path, module in _modules():
         yield from _documented(path, module)
-        for name, value in _public_members(module):
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            kept.append(value)
-            full_name = name if path == "builtins" else f"{path}.{name}"
-            yield from _documented(full_name, value)
+        members = [(name, value) for name, value in _public_members(path, module) if id(value) not in seen]
+        seen.update(id(value) for _, value in members)
+        kept += members
+        for name, value in members:
+            yield from _documented(name, value)
+        for (
+            name,
+            value,
+        ) in members:  # after the functions: `random.choice` is a method of `random.Random`, too
             if inspect.isclass(value):
-                yield from _documented_members(full_name, value)
+                yield from _documented_members(name, value)
 
 
 def _modules() -> Iterator[tuple[str, ModuleType]]:
     """Public modules by depth and name, `builtins` first: what is there has its shortest name there."""
-    top = [name for name in sys.stdlib_module_names if not name.startswith("_") and name not in _LEFT_OUT]
-    modules = {name: module for name in sorted(top) if (module := _imported(name))}
-    nested = {"os.path": importlib.import_module("os.path")}
-    for name, module in modules.items():
-        for path in _submodule_paths(name, module):
-            if submodule := _imported(path):
-                nested[path] = submodule
-    yield "builtins", modules.pop("builtins")
-    yield from sorted(modules.items())
-    yield from sorted(nested.items())
+    paths = [name for name in sorted(sys.stdlib_module_names) if _is_public(name) and name != "builtins"]
+    yield "builtins", importlib.import_module("builtins")
+    while paths:
+        modules = [(path, module) for path in paths if (module := _imported(path))]
+        yield from modules
+        paths = sorted(inner for path, module in modules for inner in _submodule_paths(path, module))
 
 
-def _submodule_paths(name: str, module: ModuleType) -> list[str]:
-    folders = getattr(module, "__path__", None)
-    if folders is None:
-        return []
-    found = (info.name for info in pkgutil.iter_modules(folders))
-    return [f"{name}.{part}" for part in found if not part.startswith("_") and part not in _LEFT_OUT]
+def _submodule_paths(path: str, module: ModuleType) -> list[str]:
+    if path == "os":
+        return ["os.path"]
+    folders = getattr(module, "__path__", [])
+    return [f"{path}.{info.name}" for info in pkgutil.iter_modules(folders) if _is_public(info.name)]
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") and name not in _LEFT_OUT
 
 
 def _imported(path: str) -> ModuleType | None:
@@ -112,20 +113,22 @@ def _imported(path: str) -> ModuleType | None:
             return None
 
 
-def _public_members(module: ModuleType) -> list[tuple[str, Any]]:
-    """What `__all__` lists, else what the module itself defines; `bytes` before `bytearray`."""
+def _public_members(path: str, module: ModuleType) -> list[tuple[str, Any]]:
+    """Full names and values: what `__all__` lists, else what is defined here or in the module's part in C.
+
+    Short names come first: `bytes` before `bytearray`, which share docstrings.
+    """
     listed = getattr(module, "__all__", None)
     names = sorted(set(vars(module) if listed is None else listed), key=lambda name: (len(name), name))
     members = []
     for name in names:
-        if name.startswith("_"):
-            continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = getattr(module, name, None)
-        own = listed is not None or getattr(value, "__module__", None) == module.__name__
-        if own and value is not None and not inspect.ismodule(value):
-            members.append((name, value))
+        home = getattr(value, "__module__", None)
+        own = listed is not None or path == "builtins" or home in (path, f"_{path}")
+        if own and not name.startswith("_") and value is not None and not inspect.ismodule(value):
+            members.append((name if path == "builtins" else f"{path}.{name}", value))
     return members
 
 
@@ -139,7 +142,7 @@ def _documented_members(path: str, owner: type) -> Iterator[DocumentedName]:
 
 def _documented(name: str, value: Any) -> Iterator[DocumentedName]:
     """The name with its own docstring; nothing where that is its type's, such as the one of every int."""
-    doc = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", None)
+    doc = getattr(value, "__doc__", None)
     if not isinstance(doc, str) or (doc == type(value).__doc__ and not inspect.isclass(value)):
         return
     if cleaned := inspect.cleandoc(doc).strip():
@@ -151,7 +154,7 @@ def _signature(value: Any) -> str:
         return ""
     try:
         signature = inspect.signature(value)
-    except (ValueError, TypeError):
+    except Exception:  # it evaluates the text that C functions carry, and that can fail in any way
         return ""
     parameters = [
         parameter.replace(default=_shown(parameter.default)) for parameter in signature.parameters.values()
