@@ -16,7 +16,8 @@ from triton_rag_server.errors import (
 )
 from triton_rag_server.find import TritonInstallation, find_tritonserver
 from triton_rag_server.options import ServerOptions
-from triton_rag_server.server import StartProgress, TritonServer
+from triton_rag_server.server import TritonServer
+from triton_rag_server.startup import StartProgress
 
 __all__ = [
     "MissingLibraryError",

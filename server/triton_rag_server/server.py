@@ -7,49 +7,26 @@ with TritonServer(Path("build/repository")) as server:
 import os
 import secrets
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from triton_rag_server.errors import (
-    ModelLoadError,
-    PortInUseError,
-    ServerDiedError,
-    ServerStartError,
-    StartTimeoutError,
-)
+from triton_rag_server.errors import ServerStartError
 from triton_rag_server.find import TritonInstallation, find_tritonserver
 from triton_rag_server.libraries import check_libraries
-from triton_rag_server.log import Failure, find_failure, loaded_models, stuck_model
 from triton_rag_server.options import ServerOptions, ServerOptionValues, command_line, served_models
 from triton_rag_server.ports import reserved_ports
 from triton_rag_server.process import TetheredProcess
-from triton_rag_server.readiness import answers, is_ready, server_name
+from triton_rag_server.readiness import is_ready
+from triton_rag_server.startup import StartProgress, Startup
 from triton_rag_server.supervisor import Supervisor, running_stubs
 
-__all__ = ["StartProgress", "TritonServer"]
+__all__ = ["TritonServer"]
 
-_POLL_S = 0.1
 # Beyond the time that running requests get: unloading the models, which looks once a second.
 _UNLOAD_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class StartProgress:
-    """How far a start has come.
-
-    Attributes:
-        step: What is being done, for people.
-        loaded: Models loaded so far.
-        models: All models to load.
-    """
-
-    step: str
-    loaded: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
 
 
 class TritonServer:
@@ -151,11 +128,11 @@ class TritonServer:
                 self.options, http_port=ports["HTTP"], grpc_port=ports["gRPC"], metrics_port=ports["metrics"]
             )
             command = command_line(self.repository, self.options, ports, installation, self._id)
-            self._launch(command, environment, models)
+            self._launch(command, environment, models, self._progress)
         self._supervisor = Supervisor(
             self._fault,
             lambda: self._launch_again(command, environment, models),
-            self.kill,
+            self._end,
             self.options.max_restarts,
         )
         self._supervisor.start()
@@ -165,26 +142,24 @@ class TritonServer:
 
         No process and no shared memory of it is left. Stopping a server that does not run does nothing.
         """
+        if self._supervisor is not None:
+            self._supervisor.stop()
         process = self._process
         if process is None:
             return
-        if self._supervisor is not None:
-            self._supervisor.stop()
         had_ended = process.returncode is not None
         process.terminate()
         drain_s = self.options.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         drained = process.wait(drain_s + _UNLOAD_S)
-        self.kill()
+        self._end()
         if drained and not had_ended and not self._keeps_log and self.log_file is not None:
             self.log_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End the server, with all its processes, at once; requests in it are lost."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for segment in Path("/dev/shm").glob(f"{self._id}-*"):
-                segment.unlink(missing_ok=True)
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        self._end()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the server has ended for good; False when it still runs after `timeout_s`."""
@@ -202,21 +177,44 @@ class TritonServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)
         return f"[{host}]" if ":" in host else host
 
-    def _launch(self, command: list[str], environment: dict[str, str], models: tuple[str, ...]) -> None:
-        self._process = TetheredProcess(command, environment, self._open_log())
+    def _launch(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        models: tuple[str, ...],
+        progress: Callable[[StartProgress], None],
+    ) -> None:
+        log_file = self._open_log()
+        limit_s = self.options.start_timeout_s
+        startup = Startup(models, log_file, limit_s, self._is_ready, self._is_stopping, progress)
+        self._process = TetheredProcess(command, environment, log_file)
         try:
-            self._wait_until_ready(self._process, models)
+            startup.wait(self._process)
         except BaseException:
-            self.kill()
+            self._end()
             raise
         self._stubs = running_stubs(self._process.pid)
 
     def _launch_again(self, command: list[str], environment: dict[str, str], models: tuple[str, ...]) -> None:
-        self.kill()
+        self._end()
         if self.log_file is not None:  # what it said before it died is kept
             self.log_file.replace(self.log_file.with_suffix(f".previous{self.log_file.suffix}"))
         with reserved_ports(self.options.host, self.options.ports):
-            self._launch(command, environment, models)
+            self._launch(command, environment, models, lambda _: None)
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for segment in Path("/dev/shm").glob(f"{self._id}-*"):
+                segment.unlink(missing_ok=True)
+
+    def _is_ready(self) -> bool:
+        options = self.options
+        return is_ready(self._client_host.strip("[]"), options.http_port, options.metrics_port, self._id)
+
+    def _is_stopping(self) -> bool:
+        return self._supervisor is not None and self._supervisor.is_stopping
 
     def _fault(self) -> str | None:
         """What the supervisor has to know: the server has ended, or lost the process of a model."""
@@ -243,45 +241,6 @@ class TritonServer:
         except OSError as error:
             raise ServerStartError(f"the log {self.log_file} cannot be written: {error.strerror}") from error
         return self.log_file
-
-    def _wait_until_ready(self, process: TetheredProcess, models: tuple[str, ...]) -> None:
-        deadline = time.monotonic() + self.options.start_timeout_s
-        while not self._is_ready():
-            log = self.read_log()
-            if self._supervisor is not None and self._supervisor.is_stopping:
-                raise ServerStartError("stopped before it was ready", self.log_file)
-            stuck = stuck_model(log)
-            if stuck is not None:
-                raise self._error_of(stuck)
-            self._progress(StartProgress("loading models", loaded_models(log), models))
-            if process.wait(_POLL_S):
-                raise self._error_of(find_failure(self.read_log()))
-            if time.monotonic() > deadline:
-                waiting = ", ".join(sorted(set(models) - set(loaded_models(log)))) or "none"
-                raise StartTimeoutError(
-                    f"not ready after {self.options.start_timeout_s:g} s, models not loaded: {waiting}; "
-                    f"allow more time or look into the log",
-                    self.log_file,
-                )
-        self._progress(StartProgress("ready", models, models))
-
-    def _is_ready(self) -> bool:
-        host = self._client_host.strip("[]")
-        port = self.options.http_port
-        # The name tells this server from another one that listens on the port it failed to get.
-        return (
-            is_ready(host, port)
-            and server_name(host, port) == self._id
-            and answers(host, self.options.metrics_port, "/metrics")
-        )
-
-    def _error_of(self, failure: Failure) -> ServerStartError:
-        if failure.kind == "model":
-            return ModelLoadError(failure.subject, failure.reason, self.log_file)
-        if failure.kind == "port":
-            return PortInUseError(f"{failure.reason}: choose another one, 0 takes a free one", self.log_file)
-        status = self.returncode
-        return ServerDiedError(f"tritonserver ended (status {status}): {failure.reason}", self.log_file)
 
 
 def _check_programs(installation: TritonInstallation, environment: Mapping[str, str]) -> None:

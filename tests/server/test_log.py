@@ -14,9 +14,9 @@ CASES = {
     "an exception in initialize": (
         (
             "E1124 00:12:23 19963 model_lifecycle.cc:642] \"failed to load 'generator' version 1: "
-            'Internal: ValueError: two\\nlines \\"quoted\\" here\\n\\nAt:\\n  /g/1/model.py(6): initialize\\n"\n'
+            'Internal: ValueError: two\\nlines \\"quoted\\"\\n\\nAt:\\n  /g/1/model.py(6): initialize\\n"\n'
         ),
-        Failure("model", "generator", 'ValueError: two lines "quoted" here (/g/1/model.py line 6)'),
+        Failure("model", "generator", 'ValueError: two lines "quoted" (/g/1/model.py line 6)'),
     ),
     "a syntax error": (
         (

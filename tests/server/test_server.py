@@ -43,6 +43,15 @@ def infer(server: TritonServer, text: str) -> str:
         return str(json.load(response)["outputs"][0]["data"][0])
 
 
+def infer_when_it_listens(server: TritonServer, text: str) -> str:
+    """Ask until somebody listens: between two lives of a server its port refuses."""
+    while True:
+        try:
+            return infer(server, text)
+        except urllib.error.URLError:
+            assert not server.wait(0.1)
+
+
 def family(pid: int) -> list[psutil.Process]:
     """A server and the stubs of its models."""
     process = psutil.Process(pid)
@@ -221,7 +230,7 @@ def test_a_request_that_does_not_end_is_cut_off_at_the_limit(
 
 
 def test_a_killed_server_is_noticed_and_cleaned_up(write_model: ModelWriter) -> None:
-    with TritonServer(write_model()) as server:
+    with TritonServer(write_model(), max_restarts=0) as server:
         assert server.pid is not None
         processes = family(server.pid)
         os.kill(server.pid, signal.SIGKILL)
@@ -231,6 +240,40 @@ def test_a_killed_server_is_noticed_and_cleaned_up(write_model: ModelWriter) -> 
     assert list(Path("/dev/shm").glob(f"{server._id}-*")) == []
     assert server.log_file is not None
     server.log_file.unlink()
+
+
+def test_a_model_whose_process_is_killed_is_back_at_the_same_address(
+    write_model: ModelWriter, tmp_path: Path
+) -> None:
+    started, back = tmp_path / "started", tmp_path / "back"
+    os.mkfifo(started)
+    os.mkfifo(back)
+    # The first request waits for ever; the second process of the model says that it is there.
+    first = tmp_path / "first"
+    write_back = f"Path({str(first)!r}).exists() and Path({str(back)!r}).write_text('x')"
+    hold = (
+        f"Path({str(first)!r}).exists() or (Path({str(first)!r}).touch(), "
+        f"Path({str(started)!r}).write_text('x'), __import__('signal').pause())"
+    )
+    with TritonServer(write_model(initialize=write_back, execute=hold)) as server:
+        assert server.pid is not None
+        failures: list[OSError] = []
+
+        def ask() -> None:
+            try:
+                infer(server, "lost")
+            except OSError as error:
+                failures.append(error)
+
+        request = threading.Thread(target=ask)
+        request.start()
+        started.read_text()
+        stub = family(server.pid)[1]
+        stub.kill()
+        request.join()
+        assert len(failures) == 1
+        back.read_text()
+        assert infer_when_it_listens(server, "again") == "again"
 
 
 def test_no_server_outlives_a_parent_that_is_killed(write_model: ModelWriter) -> None:
