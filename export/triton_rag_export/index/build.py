@@ -66,6 +66,7 @@ def build_index(
         passages_k=retrieval.passages_k,
         candidates=retrieval.candidates,
         rrf_k=retrieval.rrf_k,
+        dense_weight=retrieval.dense_weight,
         encoder=dict(fingerprint),
     )
     VectorIndex.build(vectors, approximate=approximate).save(folder)

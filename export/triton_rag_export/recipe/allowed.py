@@ -65,6 +65,8 @@ def _in_words(node: Mapping[str, Any]) -> str:
         case "integer":
             low, high = node.get("minimum"), node.get("maximum")
             return "a whole number" + (f" from {low} to {high}" if low is not None else "")
+        case "number":
+            return f"a number from {node['minimum']:g} to {node['maximum']:g}"
         case "boolean":
             return "true or false"
         case "object":

@@ -114,10 +114,12 @@ class RetrievalRecipe(_Table):
     """Used when a query names none: dense (vectors), bm25 (words), or both fused."""
     passages_k: int = Field(default=4, ge=1, le=20)
     """How many passages a query gets when it does not say."""
-    candidates: int = Field(default=50, ge=20, le=1000)
+    candidates: int = Field(default=100, ge=20, le=1000)
     """How deep the dense and the bm25 list are read before they are fused."""
-    rrf_k: int = Field(default=60, ge=1, le=1000)
+    rrf_k: int = Field(default=10, ge=1, le=1000)
     """The constant of reciprocal rank fusion: larger, and the first ranks weigh less."""
+    dense_weight: float = Field(default=0.6, ge=0.0, le=1.0)
+    """The dense list's share of the fused score, the rest is bm25's; 0.5 is plain reciprocal rank fusion."""
     hnsw_above: int = Field(default=100_000, ge=1, le=1_000_000_000)
     """Above this many passages the dense index is approximate (HNSW) instead of exact."""
 

@@ -16,6 +16,9 @@ from passage_search.errors import IndexFilesError
 from passage_search.ranking import Ranking
 from passage_search.words import words_of
 
+K1, B = 0.9, 0.4
+"""For passages, which are short and much alike in length (Trotman, Jia and Crane, 2012)."""
+
 WORDS_FOLDER = "words"
 _VOCABULARY_FILE = "vocabulary.json"
 
@@ -33,7 +36,7 @@ class WordIndex:
         self._vocabulary = vocabulary
 
     @classmethod
-    def build(cls, texts: Sequence[Sequence[str]], k1: float = 1.5, b: float = 0.75) -> "WordIndex":
+    def build(cls, texts: Sequence[Sequence[str]], k1: float = K1, b: float = B) -> "WordIndex":
         """Index the words of passages.
 
         Args:

@@ -151,7 +151,8 @@ class PassageSearch:
         if self._retriever(query) == "dense":
             return dense.first(limit)
         words = self._words.search(query.text, self.settings.candidates)
-        return fuse_rankings((dense, words), self.settings.rrf_k, limit)
+        weights = (self.settings.dense_weight, 1.0 - self.settings.dense_weight)
+        return fuse_rankings((dense, words), weights, self.settings.rrf_k, limit)
 
     def _dense_rankings(self, queries: Sequence[SearchQuery]) -> list[Ranking | None]:
         """One search for the vectors of all queries that want it; None for the others."""

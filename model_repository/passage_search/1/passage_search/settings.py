@@ -27,6 +27,7 @@ class IndexSettings:
         passages_k: how many passages a query gets when it does not say.
         candidates: depth of the dense and the bm25 list before fusion.
         rrf_k: the constant of reciprocal rank fusion.
+        dense_weight: share of the dense list in the fused score, 0 to 1; the rest is bm25's.
         encoder: fingerprint of the encoder that made the vectors.
     """
 
@@ -37,6 +38,7 @@ class IndexSettings:
     passages_k: int
     candidates: int
     rrf_k: int
+    dense_weight: float
     encoder: Mapping[str, FingerprintValue]
 
     @classmethod
