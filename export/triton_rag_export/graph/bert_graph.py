@@ -17,7 +17,7 @@ import numpy as np
 
 from triton_rag_export.graph.bert_weights import BertLayer, BertWeights, NormWeights
 from triton_rag_export.graph.encoder_linear import EncoderLinear
-from triton_rag_export.graph.linear import Floats, LinearWeights, Precision, quantize_weight
+from triton_rag_export.graph.linear import Floats, LinearWeights, Precision, bias_of, quantize_weight
 from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
 
 Pooling = Literal["mean", "cls"]
@@ -134,12 +134,10 @@ def _attention(
 
 
 def _joined(layer: BertLayer) -> LinearWeights:
-    """Query, key and value as one layer; only the query has a bias."""
-    weight = np.concatenate([layer.query.weight, layer.key.weight, layer.value.weight], axis=1)
-    width = layer.query.weight.shape[1]
-    bias = np.zeros(3 * width, dtype=np.float32)
-    bias[:width] = layer.query.bias
-    return LinearWeights(weight, bias)
+    """Query, key and value as one layer."""
+    parts = (layer.query, layer.key, layer.value)
+    weight = np.concatenate([part.weight for part in parts], axis=1)
+    return LinearWeights(weight, np.concatenate([bias_of(part) for part in parts]))
 
 
 def _feed_forward(

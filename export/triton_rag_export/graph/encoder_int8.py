@@ -16,14 +16,13 @@ from triton_rag_export.graph.bert_graph import PackedInputs, Pooling, add_encode
 from triton_rag_export.graph.bert_weights import BertLayer, BertWeights
 from triton_rag_export.graph.encoder_linear import (
     ALPHA,
-    LOWEST_ACTIVATION,
     AbsoluteMaxima,
     FloatLinear,
     Int8Linear,
     Int8Method,
     Site,
 )
-from triton_rag_export.graph.linear import Floats, LinearWeights, smoothing_factors
+from triton_rag_export.graph.linear import Floats, LinearWeights, bias_of, smoothing_factors
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 CHECKED_SHARE = 5
@@ -67,8 +66,7 @@ def int8_graph(
     """The encoder in INT8; see `Int8Linear` for the arguments."""
     builder = GraphBuilder("encoder_int8")
     inputs: PackedInputs = add_inputs(builder, pooling)
-    shift = LOWEST_ACTIVATION[bert.activation]
-    linear = Int8Linear(builder, inputs.ids, shift, absolute_maxima, method)
+    linear = Int8Linear(builder, inputs.ids, bert.activation, absolute_maxima, method)
     if absolute_maxima is not None:
         bert = smooth_values(bert, absolute_maxima)
     add_encoder(builder, inputs, bert, linear, "int8", normalize=normalize)
@@ -94,5 +92,6 @@ def set_aside(texts: Sequence[TokenIds]) -> tuple[list[TokenIds], list[TokenIds]
 def _smooth_values(layer: BertLayer, absolute_maxima: Floats) -> BertLayer:
     output = layer.attention_output
     factors = smoothing_factors(absolute_maxima, output.weight, ALPHA)
-    value = LinearWeights((layer.value.weight / factors).astype(np.float32))
+    weight, bias = layer.value.weight / factors, bias_of(layer.value) / factors
+    value = LinearWeights(weight.astype(np.float32), bias.astype(np.float32))
     return replace(layer, value=value, attention_output=output.smoothed(factors))

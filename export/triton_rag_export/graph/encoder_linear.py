@@ -5,7 +5,7 @@ Four sites a layer read different activations, and each has its own best way in 
 - `qkv` and `ff1` read a norm's output, which smoothing makes even: one scale fixed by calibration, the fewest
   passes.
 - `output` reads a mean of values; its smoothing factors go into the value and output weights, at no cost.
-- `ff2` reads GELU's output, whose range differs from row to row: always a scale a row, with the shift.
+- `ff2` reads GELU's output, whose range differs from row to row: always a scale a row, one-sided.
 
 Without calibration every site has a scale a row. A post-norm encoder cannot take smoothing factors into its
 norm, because the residual shares it: a Mul stays.
@@ -17,13 +17,15 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from triton_rag_export.graph.bert_weights import Activation
 from triton_rag_export.graph.linear import (
     Floats,
     LinearWeights,
     Precision,
+    QuantizedRows,
     float_linear,
+    quantize_one_sided_rows,
     quantize_rows,
-    quantize_shifted_rows,
     quantized_linear,
     row_zero_points,
     smoothing_factors,
@@ -38,8 +40,12 @@ ALPHA = 0.75
 """How much of the unevenness smoothing moves into the weights; chosen from 0.5 to 0.9 on
 MiniLM-L6."""
 
-LOWEST_ACTIVATION = {"gelu": 0.1701, "gelu_tanh": 0.1701, "relu": 0.0001}
-"""A little more than minus the smallest value of each activation."""
+ONE_SIDED: Mapping[Activation, tuple[float, int]] = {
+    "gelu": (-0.1701, 24),
+    "gelu_tanh": (-0.1701, 24),
+    "relu": (-1e-6, 1),
+}
+"""A little less than the smallest value of each activation, and the byte that means zero."""
 
 AbsoluteMaxima = Mapping[tuple[int, Site], Floats]
 """What calibration saw: the largest absolute activation of each input channel, by layer and site."""
@@ -82,7 +88,7 @@ class Int8Linear:
     Args:
         builder: the graph.
         tokens: a value whose first dimension is the tokens.
-        shift: `LOWEST_ACTIVATION` of what stands before ff2.
+        activation: what stands before ff2.
         absolute_maxima: from calibration, or None: then no smoothing, and every site has a scale a row.
         method: "static": qkv and ff1 have one scale; "rows": a scale a row, for activations with outliers.
     """
@@ -91,21 +97,21 @@ class Int8Linear:
         self,
         builder: GraphBuilder,
         tokens: str,
-        shift: float,
+        activation: Activation,
         absolute_maxima: AbsoluteMaxima | None = None,
         method: Int8Method = "static",
     ) -> None:
         self._builder = builder
         self._zero_points = row_zero_points(builder, tokens)
-        self._shift = shift
+        self._lowest, self._low_zero_point = ONE_SIDED[activation]
+        self._low_zero_points = row_zero_points(builder, tokens, self._low_zero_point)
         self._absolute_maxima = absolute_maxima
         self._method = method
 
     def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
         """See `EncoderLinear`."""
         if site == "ff2":
-            quantized = quantize_shifted_rows(self._builder, rows, shift=self._shift, label=f"{site}_rows")
-            return quantized_linear(self._builder, quantized, weights, label=site)
+            return quantized_linear(self._builder, self._one_sided(rows), weights, label=site)
         if site != "output" and self._absolute_maxima is not None:
             absolute_maxima = self._absolute_maxima[layer, site]
             factors = smoothing_factors(absolute_maxima, weights.weight, ALPHA)
@@ -116,3 +122,13 @@ class Int8Linear:
                 return static_linear(self._builder, rows, weights, activation_scale=scale, label=site)
         quantized = quantize_rows(self._builder, rows, self._zero_points, label=f"{site}_rows")
         return quantized_linear(self._builder, quantized, weights, label=site)
+
+    def _one_sided(self, rows: str) -> QuantizedRows:
+        return quantize_one_sided_rows(
+            self._builder,
+            rows,
+            self._low_zero_points,
+            lowest=self._lowest,
+            zero_point=self._low_zero_point,
+            label="ff2_rows",
+        )

@@ -51,13 +51,16 @@ class QuantizedRows:
         values: `(rows, inputs)` uint8.
         scale: `(rows, 1)` float32, what one step of a byte is worth in each row.
         zero_point: the byte that means zero.
-        shift: what was added to the rows before they were quantized; the layer takes it back in its bias.
     """
 
     values: str
     scale: str
     zero_point: int
-    shift: float = 0.0
+
+
+def bias_of(layer: LinearWeights) -> Floats:
+    """The layer's bias, zeros if it has none."""
+    return layer.bias if layer.bias is not None else np.zeros(layer.weight.shape[1], dtype=np.float32)
 
 
 def quantize_weight(weight: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
@@ -118,10 +121,10 @@ def float_linear(
     return _with_bias(builder, product, layer.bias, label)
 
 
-def row_zero_points(builder: GraphBuilder, rows: str) -> str:
-    """The byte 128 once a row, `(rows,)`: make it once for all `quantize_rows` over as many rows."""
+def row_zero_points(builder: GraphBuilder, rows: str, zero_point: int = 128) -> str:
+    """The byte that means zero once a row, `(rows,)`: make it once for all that quantize as many rows."""
     count = builder.apply("Shape", rows, start=0, end=1)
-    return builder.apply("Expand", builder.constant([128], np.uint8), count, label="row_zero_points")
+    return builder.apply("Expand", builder.constant([zero_point], np.uint8), count, label="row_zero_points")
 
 
 def quantize_rows(
@@ -144,39 +147,39 @@ def quantize_rows(
         return QuantizedRows(_quantize(builder, rows, scale, zero_points), scale, 128)
 
 
-def quantize_shifted_rows(
-    builder: GraphBuilder, rows: str, *, shift: float, label: str = "rows"
+def quantize_one_sided_rows(
+    builder: GraphBuilder, rows: str, zero_points: str, *, lowest: float, zero_point: int, label: str = "rows"
 ) -> QuantizedRows:
-    """Quantize rows that are nowhere below `-shift`, each with its own scale, using all 256 steps.
+    """Quantize rows that are nowhere below `lowest`, as an activation function leaves them, each with its own
+    scale.
 
-    The output of GELU is never below -0.17: a symmetric scale would waste half of its steps. Adding the shift
-    costs what taking the absolute value costs.
+    A symmetric scale would waste half of its steps on values that do not occur. Here most bytes lie above a
+    low zero point, and a scale is at least so large that `lowest` fits below it; one pass less than taking
+    absolute values.
 
     Args:
         builder: the graph.
         rows: `(rows, inputs)` float32.
-        shift: more than minus the smallest value that can occur, so that no scale is zero.
+        zero_points: what `row_zero_points` gave for as many rows and this zero point.
+        lowest: the smallest value that can occur, below zero.
+        zero_point: the byte that means zero.
         label: scope of the nodes.
     """
     with builder.scope(label):
-        shifted = builder.apply("Add", rows, builder.constant(shift, np.float32))
-        largest = builder.apply("ReduceMax", shifted, builder.constant([-1], np.int64), keepdims=1)
-        scale = builder.apply("Mul", largest, builder.constant(1 / 255, np.float32))
-        return QuantizedRows(_quantize(builder, shifted, scale, ""), scale, 0, shift)
+        largest = builder.apply("ReduceMax", rows, builder.constant([-1], np.int64), keepdims=1)
+        step = builder.apply("Mul", largest, builder.constant(1 / (255 - zero_point), np.float32))
+        scale = builder.apply("Max", step, builder.constant(-lowest / zero_point, np.float32))
+        return QuantizedRows(_quantize(builder, rows, scale, zero_points), scale, zero_point)
 
 
 def quantized_linear(
     builder: GraphBuilder, rows: QuantizedRows, layer: LinearWeights, *, label: str = "linear"
 ) -> str:
-    """`rows @ weight + bias` in INT8 on rows that `quantize_rows` or `quantize_shifted_rows` made."""
+    """`rows @ weight + bias` in INT8 on rows that `quantize_rows` or `quantize_one_sided_rows` made."""
     weight, scale = quantize_weight(layer.weight)
     product = _integer_product(builder, rows.values, weight, scale, rows.zero_point, "", label)
     scaled = builder.apply("Mul", product, rows.scale, label=f"{label}_scaled")
-    bias = layer.bias
-    if rows.shift:
-        columns = (weight.astype(np.float64) * scale).sum(axis=0)  # (outputs,)
-        bias = (np.float64(0) if bias is None else bias) - rows.shift * columns
-    return _with_bias(builder, scaled, bias, label)
+    return _with_bias(builder, scaled, layer.bias, label)
 
 
 def static_linear(
@@ -198,7 +201,7 @@ def static_linear(
 
 
 def _quantize(builder: GraphBuilder, rows: str, scale: str, zero_points: str) -> str:
-    """`QuantizeLinear` wants the scale of each row as `(rows,)`; without zero points a zero is the byte 0."""
+    """`QuantizeLinear` wants the scale of each row as `(rows,)`."""
     flat = builder.apply("Reshape", scale, builder.constant([-1], np.int64))
     return builder.apply("QuantizeLinear", rows, flat, zero_points, axis=0)
 
