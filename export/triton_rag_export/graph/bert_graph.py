@@ -116,8 +116,8 @@ def _attention(
     bert: BertWeights,
     bias: str,
 ) -> str:
-    projected = linear.apply(rows, _joined(layer), number, "qkv")  # (tokens, 3 * heads * head size)
-    grid = builder.apply("Gather", projected, inputs.grid)  # (texts, longest, 3 * heads * head size)
+    # (texts, longest, 3 * heads * head size)
+    grid = linear.apply(rows, _joined(layer), number, "qkv", indexes=inputs.grid)
     attended = builder.apply(
         "GroupQueryAttention",
         *[grid, "", "", "", "", inputs.last, inputs.longest, "", "", "", bias],

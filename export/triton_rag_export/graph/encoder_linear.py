@@ -30,6 +30,7 @@ from triton_rag_export.graph.linear import (
     row_zero_points,
     smoothing_factors,
     static_linear,
+    taken,
 )
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
@@ -54,7 +55,7 @@ AbsoluteMaxima = Mapping[tuple[int, Site], Floats]
 class EncoderLinear(Protocol):
     """One way to compute linear layers."""
 
-    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
+    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site, *, indexes: str = "") -> str:
         """Add `rows @ weight + bias` to the graph.
 
         Args:
@@ -62,6 +63,7 @@ class EncoderLinear(Protocol):
             weights: the layer.
             layer: which block.
             site: which of its layers.
+            indexes: compute these rows only, in their order and shape; by default all.
         """
 
 
@@ -73,12 +75,14 @@ class FloatLinear:
     precision: Precision = "fp32"
     probes: dict[str, tuple[int, Site]] | None = None
 
-    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
+    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site, *, indexes: str = "") -> str:
         """See `EncoderLinear`."""
         if self.probes is not None:
             axis = self.builder.constant([0], np.int64)
             largest = self.builder.apply("ReduceMax", self.builder.apply("Abs", rows), axis, keepdims=0)
             self.probes[self.builder.output(largest, np.float32, [weights.weight.shape[0]])] = (layer, site)
+        if indexes:
+            rows = self.builder.apply("Gather", rows, indexes)
         return float_linear(self.builder, rows, weights, precision=self.precision, label=site)
 
 
@@ -108,7 +112,7 @@ class Int8Linear:
         self._absolute_maxima = absolute_maxima
         self._method = method
 
-    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site) -> str:
+    def apply(self, rows: str, weights: LinearWeights, layer: int, site: Site, *, indexes: str = "") -> str:
         """See `EncoderLinear`."""
         if site == "ff2":
             return quantized_linear(self._builder, self._one_sided(rows), weights, label=site)
@@ -119,8 +123,12 @@ class Int8Linear:
             weights = weights.smoothed(factors)
             if self._method == "static":
                 scale = max(float((absolute_maxima / factors).max()), 1e-6) / 127
-                return static_linear(self._builder, rows, weights, activation_scale=scale, label=site)
+                return static_linear(
+                    self._builder, rows, weights, activation_scale=scale, indexes=indexes, label=site
+                )
         quantized = quantize_rows(self._builder, rows, self._zero_points, label=f"{site}_rows")
+        if indexes:
+            quantized = taken(self._builder, quantized, indexes)
         return quantized_linear(self._builder, quantized, weights, label=site)
 
     def _one_sided(self, rows: str) -> QuantizedRows:

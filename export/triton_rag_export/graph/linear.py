@@ -172,6 +172,12 @@ def quantize_one_sided_rows(
         return QuantizedRows(_quantize(builder, rows, scale, zero_points), scale, zero_point)
 
 
+def taken(builder: GraphBuilder, rows: QuantizedRows, indexes: str) -> QuantizedRows:
+    """Some rows, in the order and shape of `indexes`: bytes are moved, a quarter of what floats would be."""
+    values = builder.apply("Gather", rows.values, indexes)
+    return replace(rows, values=values, scale=builder.apply("Gather", rows.scale, indexes))
+
+
 def quantized_linear(
     builder: GraphBuilder, rows: QuantizedRows, layer: LinearWeights, *, label: str = "linear"
 ) -> str:
@@ -183,17 +189,33 @@ def quantized_linear(
 
 
 def static_linear(
-    builder: GraphBuilder, rows: str, layer: LinearWeights, *, activation_scale: float, label: str = "linear"
+    builder: GraphBuilder,
+    rows: str,
+    layer: LinearWeights,
+    *,
+    activation_scale: float,
+    indexes: str = "",
+    label: str = "linear",
 ) -> str:
     """`rows @ weight + bias` in INT8 with one activation scale, fixed by calibration: the fewest passes.
 
-    Values larger than `127 * activation_scale` are clipped. A fixed scale is neighbour-independent too, but
-    less accurate than a scale a row: smooth the activations first (`smoothing_factors`).
+    A fixed scale is neighbour-independent too, but less accurate than a scale a row: smooth the activations
+    first (`smoothing_factors`).
+
+    Args:
+        builder: the graph.
+        rows: `(rows, inputs)` float32.
+        layer: weights and bias.
+        activation_scale: what one step of a byte is worth; values larger than 127 steps are clipped.
+        indexes: compute these rows only, in their order and shape; by default all.
+        label: name of the nodes.
     """
     step = builder.constant(activation_scale, np.float32)
     values = builder.apply(
         "QuantizeLinear", rows, step, builder.constant(128, np.uint8), label=f"{label}_rows"
     )
+    if indexes:
+        values = builder.apply("Gather", values, indexes)
     weight, scale = quantize_weight(layer.weight)
     bias = "" if layer.bias is None else builder.constant(layer.bias, np.float32, label=f"{label}_bias")
     scales = (scale * np.float32(activation_scale)).astype(np.float32)
