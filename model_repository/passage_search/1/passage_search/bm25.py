@@ -70,6 +70,8 @@ class WordIndex:
             matrix = bm25s.BM25.load(str(path), mmap=True, load_vocab=False, show_progress=False)
         except (OSError, ValueError, KeyError) as error:
             raise IndexFilesError(f"{path} cannot be loaded ({error}): build the repository again") from error
+        # Plain views of the mapped pages: slicing a memmap object costs more than adding up a column.
+        matrix.scores = {name: np.asarray(value) for name, value in matrix.scores.items()}
         return cls(matrix, vocabulary)
 
     @property

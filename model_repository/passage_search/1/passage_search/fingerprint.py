@@ -35,15 +35,15 @@ def check_encoder(index: Mapping[str, FingerprintValue], encoder_file: Path) -> 
     """
     try:
         metadata = json.loads(encoder_file.read_text(encoding="utf-8"))
-        encoder = metadata.get("fingerprint", metadata)
-    except (OSError, ValueError, AttributeError) as error:
+        encoder = dict(metadata["fingerprint"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise IndexFilesError(
             f"{encoder_file} cannot be read ({error}): build the repository again"
         ) from error
-    different = [name for name, value in index.items() if encoder.get(name) != value]
+    different = [name for name in {**index, **encoder} if index.get(name) != encoder.get(name)]
     if different:
         listed = ", ".join(
-            f"{name} (index: {index[name]!r}, encoder: {encoder.get(name)!r})" for name in different
+            f"{name} (index: {index.get(name)!r}, encoder: {encoder.get(name)!r})" for name in different
         )
         raise FingerprintMismatchError(
             f"the index was built with another encoder than {encoder_file}: {listed}. "

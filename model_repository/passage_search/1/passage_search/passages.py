@@ -74,8 +74,8 @@ class PassageStore:
             IndexFilesError: a file is missing, or they do not belong together.
         """
         try:
-            offsets: npt.NDArray[np.int64] = np.load(folder / OFFSETS_FILE, mmap_mode="r")
-            texts = np.memmap(folder / TEXTS_FILE, dtype=np.uint8, mode="r")
+            offsets = np.asarray(np.load(folder / OFFSETS_FILE, mmap_mode="r"))
+            texts = np.asarray(np.memmap(folder / TEXTS_FILE, dtype=np.uint8, mode="r"))
         except (OSError, ValueError) as error:
             raise IndexFilesError(
                 f"passages in {folder} cannot be loaded ({error}): build the repository again"
