@@ -9,7 +9,7 @@ from triton_rag_export.build.artifacts import RECORD_FILE, Artifact
 from triton_rag_export.build.output import place_file
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import ConfigChanges, apply_changes, read_config, write_config
-from triton_rag_export.repository.config import CONFIG_FILE, is_ensemble
+from triton_rag_export.repository.config import CONFIG_FILE, forwards_to, is_ensemble
 from triton_rag_export.repository.warmup import write_samples
 from triton_rag_export.repository.warmup_samples import (
     WARMUP_PASSAGES,
@@ -23,8 +23,8 @@ from triton_rag_export.repository.warmup_samples import (
 )
 from triton_rag_export.served import model_repository_folder
 
-RETRIEVAL_MODELS = ("query_tokenizer", "query_encoder", "passage_search", "embed", "retrieve")
-GENERATION_MODELS = ("prompt_builder", "generator", "answer", "rag", "rag_stream")
+RETRIEVAL_ENSEMBLES = ("embed", "retrieve")
+GENERATION_ENSEMBLES = ("rag", "rag_stream")
 ENCODER_FILES = ("encoder.onnx*", "encoder.json")
 TOKENIZER_FILES = ("tokenizer.json", "query_tokenizer.json")
 SERVED_CODE = (".py", ".gitkeep", ".typed")
@@ -57,7 +57,7 @@ def assemble(recipe: Recipe, parts: Parts, repository: Path, *, index_version: i
         index_version: version of `passage_search`: a new index is a new version, so that no answer that a
             response cache kept outlives the index it came from.
     """
-    models = [*RETRIEVAL_MODELS, *(GENERATION_MODELS if parts.generator else ())]
+    models = needed_models((*RETRIEVAL_ENSEMBLES, *(GENERATION_ENSEMBLES if parts.generator else ())))
     versions = {model: index_version if model == "passage_search" else 1 for model in models}
     folders = {model: repository / model / str(version) for model, version in versions.items()}
     for model, folder in folders.items():
@@ -70,6 +70,20 @@ def assemble(recipe: Recipe, parts: Parts, repository: Path, *, index_version: i
         _place(parts.prompt, folders["prompt_builder"])
     _write_limits(recipe, folders)
     _write_configs(recipe, parts, repository, models)
+
+
+def needed_models(ensembles: Sequence[str]) -> list[str]:
+    """Some ensembles, their steps, and the models that steps forward to."""
+    models: list[str] = []
+    waiting = list(ensembles)
+    while waiting:
+        model = waiting.pop(0)
+        if model not in models:
+            models.append(model)
+            config = read_config(model_repository_folder() / model / CONFIG_FILE)
+            waiting += [step.model_name for step in config.ensemble_scheduling.step]
+            waiting += [target for target in [forwards_to(config)] if target]
+    return models
 
 
 def _copy_code(source: Path, target: Path) -> None:

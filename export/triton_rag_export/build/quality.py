@@ -71,10 +71,11 @@ def measure_retrieval_quality(
             "or one above such folders"
         )
     reference = encoder_graph(context, passages, "fp32")
-    results = {}
+    results: dict[str, Mapping[str, float]] = {}
     for path in names:
         name = path.relative_to(folder).as_posix() if path != folder else folder.name
-        results[name] = _measured(context, name, path, limit, reference, encoder).facts
+        facts = _measured(context, name, path, limit, reference, encoder).facts
+        results[name] = {key: value for key, value in facts.items() if key != "note"}
     return results
 
 

@@ -25,7 +25,7 @@ class ConfigChanges:
     max_batch_size: int
     """Rows of a request and of a step of the dynamic batcher, for the models that batch."""
     max_queue: int
-    """Requests that may wait before a step; beyond, Triton answers UNAVAILABLE."""
+    """Requests that may wait before a step that has a limit; beyond, Triton answers UNAVAILABLE."""
     embedding_size: int
     """Length of the encoder's vectors."""
 
@@ -59,8 +59,9 @@ def apply_changes(config: Any, changes: ConfigChanges) -> None:
     """Set in `config` what the recipe decides. Models of batch size 1 keep it: they take a request a call."""
     if config.max_batch_size > 1:
         config.max_batch_size = changes.max_batch_size
-    if config.HasField("dynamic_batching"):
-        config.dynamic_batching.default_queue_policy.max_queue_size = changes.max_queue
+    queue_policy = config.dynamic_batching.default_queue_policy
+    if queue_policy.max_queue_size > 0:
+        queue_policy.max_queue_size = changes.max_queue
     for tensor in (*config.input, *config.output):
         if tensor.name == EMBEDDING_TENSOR:
             del tensor.dims[:]

@@ -9,19 +9,9 @@ from export.small_build import DOCUMENTS, save_small_models, small_recipe, write
 from triton_rag_export.build import ArtifactCache, build
 from triton_rag_export.errors import BuildError, ExportError
 from triton_rag_export.repository import lint, read_config, read_manifest
+from triton_rag_export.served import model_repository_folder
 
-ALL_MODELS = {
-    "answer",
-    "embed",
-    "generator",
-    "passage_search",
-    "prompt_builder",
-    "query_encoder",
-    "query_tokenizer",
-    "rag",
-    "rag_stream",
-    "retrieve",
-}
+ALL_MODELS = {path.parent.name for path in model_repository_folder().glob("*/config.pbtxt")}
 RETRIEVAL_MODELS = {"embed", "passage_search", "query_encoder", "query_tokenizer", "retrieve"}
 ALL_STEPS = {"passages", "encoder", "vectors", "index", "generator", "prompt"}
 

@@ -23,10 +23,10 @@ def test_a_committed_config_survives_reading_and_writing(model: str, tmp_path: P
 def test_the_recipe_decides_batches_queues_and_the_size_of_vectors(model: str) -> None:
     config = read_config(model_repository_folder() / model / "config.pbtxt")
     takes_one = config.max_batch_size == 1
+    is_limited = config.dynamic_batching.default_queue_policy.max_queue_size > 0
     apply_changes(config, CHANGES)
     assert config.max_batch_size == (1 if takes_one else 7)
-    if config.HasField("dynamic_batching"):
-        assert config.dynamic_batching.default_queue_policy.max_queue_size == 9
+    assert config.dynamic_batching.default_queue_policy.max_queue_size == (9 if is_limited else 0)
     for tensor in (*config.input, *config.output):
         if tensor.name == "EMBEDDING":
             assert list(tensor.dims) == [11]
