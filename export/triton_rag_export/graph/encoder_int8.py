@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from query_encoding.packing import TokenIds, pack, plan_calls
+from query_encoding.packing import TOKENS_ON_ALL_THREADS, TokenIds, pack, plan_calls
 
 from triton_rag_export.graph.bert_graph import PackedInputs, Pooling, add_encoder, add_inputs
 from triton_rag_export.graph.bert_weights import BertLayer, BertWeights
@@ -47,7 +47,7 @@ def calibrate(bert: BertWeights, pooling: Pooling, texts: Sequence[TokenIds], fo
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
     largest: dict[tuple[int, Site], Floats] = {}
-    for call in plan_calls(np.array([len(text) for text in texts], dtype=np.int64)):
+    for call in plan_calls(np.array([len(text) for text in texts], dtype=np.int64), TOKENS_ON_ALL_THREADS):
         packed = pack([texts[index] for index in call], pad_id=0)
         found = session.run(list(probes), {name: getattr(packed, name) for name in names})
         for place, values in zip(probes.values(), found, strict=True):

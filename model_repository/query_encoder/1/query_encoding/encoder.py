@@ -1,6 +1,6 @@
 """The retriever's encoder on ONNX Runtime: token ids in, one vector a text out.
 
-A batch is cut into calls of about 512 tokens, texts sorted by length, and packed without padding
+A batch is cut into calls of a few hundred tokens, texts sorted by length, and packed without padding
 (`packing`). The graph is built so that a text's vector has the same bits whatever texts share its call: this
 is what lets an index be built in large batches and searched with single queries.
 """
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
-from query_encoding.errors import EncoderFilesError, TokenIdsError
-from query_encoding.packing import TokenIds, pack, plan_calls
+from query_encoding.errors import TokenIdsError
+from query_encoding.packing import TokenIds, even_tokens_a_call, pack, plan_calls
+from query_encoding.sessions import Feeds, GraphSessions
 from query_encoding.settings import GRAPH_FILE, EncoderSettings, Fingerprint
 
 Vectors = npt.NDArray[np.float32]
@@ -23,14 +23,14 @@ class QueryEncoder:
     """Encodes texts with one graph.
 
     Args:
-        session: the graph, loaded.
+        sessions: the graph, loaded.
         settings: what was written beside it.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, settings: EncoderSettings) -> None:
+    def __init__(self, sessions: GraphSessions, settings: EncoderSettings) -> None:
         self.settings = settings
-        self._session = session
-        self._input_names = [entry.name for entry in session.get_inputs()]
+        self._sessions = sessions
+        self._input_names = sessions.input_names
 
     @classmethod
     def load(cls, folder: Path, threads: int = 0) -> "QueryEncoder":
@@ -38,23 +38,13 @@ class QueryEncoder:
 
         Args:
             folder: where the two files are.
-            threads: how many threads a call uses; 0 takes all cores.
+            threads: how many threads to use; 0 takes all cores.
 
         Raises:
             EncoderFilesError: a file is missing or cannot be used.
         """
         settings = EncoderSettings.read(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        path = folder / GRAPH_FILE
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors share no public class
-            raise EncoderFilesError(
-                f"{path} cannot be loaded ({error}): build the repository again"
-            ) from error
-        return cls(session, settings)
+        return cls(GraphSessions(folder / GRAPH_FILE, threads), settings)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -105,9 +95,9 @@ class QueryEncoder:
                 f"text {int(lengths.argmin())} has no tokens: give 1 to {self.settings.max_tokens}"
             )
         vectors = np.empty((len(token_ids), self.dim), dtype=np.float32)
-        tokens_a_call = {} if self.settings.layout == "packed" else {"tokens_a_call": 1}
-        for call in plan_calls(lengths, **tokens_a_call):
-            vectors[call] = self._run([token_ids[index] for index in call])
+        calls = self._plan(lengths)
+        for call, found in self._sessions.run(calls, lambda call: self._feeds([token_ids[i] for i in call])):
+            vectors[call] = found
             if progress is not None:
                 progress(len(call))
         return vectors
@@ -126,14 +116,16 @@ class QueryEncoder:
         is_token = np.arange(input_ids.shape[1]) < lengths[:, None]
         _check_range("INPUT_IDS", input_ids[is_token], self.settings.vocabulary_size - 1)
 
-    def _run(self, texts: Sequence[TokenIds]) -> Vectors:
+    def _plan(self, lengths: npt.NDArray[np.int64]) -> list[TokenIds]:
         if self.settings.layout == "single":
-            feeds = {name: np.stack(texts) for name in self._input_names}
-        else:
-            packed = pack(texts, self.settings.pad_id)
-            feeds = {name: getattr(packed, name) for name in self._input_names}
-        vectors: Vectors = self._session.run(None, feeds)[0]
-        return vectors
+            return list(plan_calls(lengths, 1))
+        return list(plan_calls(lengths, even_tokens_a_call(int(lengths.sum()), self._sessions.threads)))
+
+    def _feeds(self, texts: Sequence[TokenIds]) -> Feeds:
+        if self.settings.layout == "single":
+            return {name: np.stack(texts) for name in self._input_names}
+        packed = pack(texts, self.settings.pad_id)
+        return {name: getattr(packed, name) for name in self._input_names}
 
 
 def _check_range(field: str, values: npt.NDArray[np.int32], most: int) -> None:

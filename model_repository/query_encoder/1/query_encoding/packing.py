@@ -4,6 +4,7 @@ Linear layers and norms see `(tokens, width)` without any padding, so a short te
 Attention alone needs a grid `(texts, longest)`; `grid` and `tokens` are the gather indexes between the two.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,11 @@ import numpy.typing as npt
 
 TokenIds = npt.NDArray[np.int32]
 
-TOKENS_A_CALL = 512
-"""More tokens a call gain no speed: their activations leave the processor's cache."""
+TOKENS_ON_ALL_THREADS = 512
+"""So many tokens are one call on all threads; more become several calls, each on one thread."""
+
+TOKENS_ON_ONE_THREAD = 256
+"""More tokens a call gain no speed: their activations leave a core's cache."""
 
 GRID_MULTIPLE = 4
 """The pooling product adds four rows at a time: a grid of another width would round differently."""
@@ -64,7 +68,15 @@ def pack(texts: Sequence[TokenIds], pad_id: int) -> PackedTexts:
     )
 
 
-def plan_calls(lengths: npt.NDArray[np.int64], tokens_a_call: int = TOKENS_A_CALL) -> Iterator[TokenIds]:
+def even_tokens_a_call(tokens: int, threads: int) -> int:
+    """How many tokens a call should hold, so that all threads finish at about the same time."""
+    if tokens <= TOKENS_ON_ALL_THREADS:
+        return TOKENS_ON_ALL_THREADS
+    calls = threads * math.ceil(tokens / (TOKENS_ON_ONE_THREAD * threads))
+    return math.ceil(tokens / calls)
+
+
+def plan_calls(lengths: npt.NDArray[np.int64], tokens_a_call: int) -> Iterator[TokenIds]:
     """Group texts of similar length into calls of about `tokens_a_call` tokens.
 
     Args:
