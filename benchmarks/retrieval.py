@@ -1,8 +1,8 @@
 """Whether the exported encoder finds what the original finds, and what words and fusion add to it.
 
 Dense retrieval by our graphs (FP32 and INT8, exact search) against sentence-transformers with brute force,
-over all passages and all development questions of MedQuAD and of XQuAD in English; beside them BM25 and hybrid
-retrieval as served. German and Chinese XQuAD: BM25 alone, because the default encoder reads English.
+over all passages and all development questions of MedQuAD and of XQuAD in English; beside them BM25 and
+hybrid retrieval as served. German and Chinese XQuAD: BM25 alone, because the default encoder reads English.
 
 Every contender embeds the same text, title and passage. The encoder is bound by arithmetic: MedQuAD has 2.9
 million tokens, minutes for each graph on two cores. Vectors are kept in a cache folder under the hash of

@@ -33,3 +33,7 @@ def test_tables_and_keys_are_found_on_their_lines() -> None:
 
 def test_an_empty_text_has_no_keys() -> None:
     assert key_lines("") == {}
+
+
+def test_only_line_feeds_end_a_line() -> None:
+    assert key_lines('a = "x\u2028y"\r\nb = 1\n') == {("a",): 1, ("b",): 2}

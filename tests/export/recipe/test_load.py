@@ -42,7 +42,9 @@ def test_a_minimal_recipe_builds_retrieval_alone_with_the_documented_defaults(tm
 
 def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path) -> None:
     message = fault(tmp_path, MINIMAL + "overlap_token = 3\n")
-    assert message.startswith("mine.toml:5: corpus.overlap_token = 3: unknown key; did you mean overlap_tokens?")
+    assert message.startswith(
+        "mine.toml:5: corpus.overlap_token = 3: unknown key; did you mean overlap_tokens?"
+    )
 
 
 def test_a_key_under_the_wrong_heading_is_sent_to_the_right_one(tmp_path: Path) -> None:
@@ -52,7 +54,10 @@ def test_a_key_under_the_wrong_heading_is_sent_to_the_right_one(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("passage_tokens = 8", "corpus.passage_tokens = 8: not allowed; allowed: a whole number from 16 to 4096"),
+        (
+            "passage_tokens = 8",
+            "corpus.passage_tokens = 8: not allowed; allowed: a whole number from 16 to 4096",
+        ),
         ('passage_tokens = "8"', 'corpus.passage_tokens = "8": not allowed; allowed: a whole number'),
         ("passage_tokens = 64.0", "corpus.passage_tokens = 64.0: not allowed; allowed: a whole number"),
         ("passage_tokens = true", "corpus.passage_tokens = true: not allowed; allowed: a whole number"),
@@ -61,7 +66,9 @@ def test_a_key_under_the_wrong_heading_is_sent_to_the_right_one(tmp_path: Path) 
         ("overlap_tokens = 128", "corpus.overlap_tokens = 128: not allowed; allowed: 0 to 127"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_line_and_what_is_allowed(tmp_path: Path, line: str, told: str) -> None:
+def test_a_wrong_value_is_told_with_its_line_and_what_is_allowed(
+    tmp_path: Path, line: str, told: str
+) -> None:
     assert fault(tmp_path, MINIMAL + line + "\n").startswith(f"mine.toml:5: {told}")
 
 
@@ -122,3 +129,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes('name = "ä"'.encode("latin-1"))
     with pytest.raises(RecipeError, match="not UTF-8 at byte 8"):
         load_recipe(tmp_path / "latin.toml")
+
+
+def test_a_value_where_a_table_belongs_is_told_the_keys_of_the_table(tmp_path: Path) -> None:
+    message = fault(tmp_path, 'name = "mine"\ncorpus = "python-docs"\n')
+    assert message.startswith("mine.toml:2: corpus = ")
+    assert "allowed: a table with the keys source, path, cut" in message

@@ -9,7 +9,11 @@ from triton_rag_export.recipe.allowed import allowed_values, known_keys
 
 
 def tables() -> list[type[BaseModel]]:
-    kinds = [kind for field in Recipe.model_fields.values() for kind in (field.annotation, *get_args(field.annotation))]
+    kinds = [
+        kind
+        for field in Recipe.model_fields.values()
+        for kind in (field.annotation, *get_args(field.annotation))
+    ]
     return [Recipe, *(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))]
 
 
