@@ -74,7 +74,7 @@ class BuildContext:
         with step(self.progress, title or name) as running:
             artifact = self.cache.get_or_make(name, decided_by, lambda folder: make(folder, running))
             note = running.note or str(artifact.facts.get("note", ""))
-            running.note = f"{note} (from the cache)" if artifact.reused else note
+            running.note = f"{note} (from the cache)".lstrip() if artifact.reused else note
         return artifact
 
 
