@@ -1,0 +1,87 @@
+"""Where a request's time goes, from Triton's own statistics before and after a run.
+
+Triton counts queue and compute time of each model. The generator's does not show there: its `execute` only
+hands the request to the engine and returns. But the pipeline's own time lasts until the last response, so
+that the generator's is what the steps before it leave of it (transport between the steps included).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from triton_rag_client.errors import ConnectionFailedError
+
+__all__ = ["ModelStatistics", "read_statistics", "stage_shares"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    """What a model has done since the server started.
+
+    Attributes:
+        requests: Successful requests.
+        total_ns: Their time in the model, from arrival to answer, all together.
+    """
+
+    requests: int
+    total_ns: int
+
+
+def read_statistics(grpc_url: str) -> dict[str, ModelStatistics]:
+    """Statistics of every model of a server, over its versions.
+
+    Raises:
+        ConnectionFailedError: The server does not answer.
+    """
+    client = triton.InferenceServerClient(grpc_url.removeprefix("grpc://"))
+    try:
+        reply: Any = client.get_inference_statistics()
+    except InferenceServerException as error:
+        raise ConnectionFailedError(
+            f"{grpc_url} gives no statistics ({error}): is it still there?"
+        ) from error
+    finally:
+        client.close()
+    found: dict[str, ModelStatistics] = {}
+    for model in reply.model_stats:
+        old = found.get(model.name, ModelStatistics(0, 0))
+        success = model.inference_stats.success
+        found[model.name] = ModelStatistics(old.requests + success.count, old.total_ns + success.ns)
+    return found
+
+
+def stage_shares(
+    before: Mapping[str, ModelStatistics],
+    after: Mapping[str, ModelStatistics],
+    pipeline: str = "rag_stream",
+    engine: str = "generator",
+) -> dict[str, float]:
+    """Share of the pipeline's time by stage, largest first; empty when no request went through.
+
+    Args:
+        before: Statistics at the begin of the run.
+        after: Statistics at its end, when no request runs any more.
+        pipeline: The ensemble.
+        engine: The step that answers through its own engine; it gets what the others leave.
+    """
+    spent = {name: _difference(before.get(name), statistics) for name, statistics in after.items()}
+    whole = spent.get(pipeline, ModelStatistics(0, 0))
+    if whole.total_ns <= 0:
+        return {}
+    shares = {
+        name: statistics.total_ns / whole.total_ns
+        for name, statistics in spent.items()
+        # A step that runs more often than once a request runs beside the engine: once a response.
+        if name not in (pipeline, engine) and 0 < statistics.requests <= whole.requests
+    }
+    shares[engine] = max(0.0, 1.0 - sum(shares.values()))
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _difference(before: ModelStatistics | None, after: ModelStatistics) -> ModelStatistics:
+    if before is None:
+        return after
+    return ModelStatistics(after.requests - before.requests, after.total_ns - before.total_ns)
