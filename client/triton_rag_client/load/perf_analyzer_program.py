@@ -21,7 +21,7 @@ from triton_rag_server.embedded import embedded_root, is_prepared
 from triton_rag_server.libraries import missing_libraries
 from triton_rag_server.wheels import download_wheel
 
-__all__ = ["PerfAnalyzer", "find_perf_analyzer"]
+__all__ = ["PerfAnalyzer", "find_perf_analyzer", "installed_perf_analyzer"]
 
 _PACKAGE, _VERSION = "tritonclient", "2.46.0"
 _LINKS = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12.*"}
@@ -48,9 +48,9 @@ def find_perf_analyzer(report: Callable[[str], None] = lambda _: None) -> PerfAn
     Args:
         report: Called with a line of text before something is fetched.
     """
-    for program, origin in _installed():
-        if not missing_libraries(program, os.environ):
-            return PerfAnalyzer(program, dict(os.environ), origin)
+    installed = installed_perf_analyzer()
+    if installed is not None:
+        return installed
     if platform.machine() != "x86_64":
         return f"no perf_analyzer on PATH, and none to fetch for {platform.machine()}"
     if not is_prepared(embedded_root()):
@@ -59,6 +59,22 @@ def find_perf_analyzer(report: Callable[[str], None] = lambda _: None) -> PerfAn
         return _usable(_fetched(report))
     except ServerError as error:
         return f"perf_analyzer cannot be fetched: {error}"
+
+
+def installed_perf_analyzer() -> PerfAnalyzer | None:
+    """One that is here already and finds its libraries; nothing is fetched."""
+    for program, origin in _installed():
+        if not missing_libraries(program, os.environ):
+            return PerfAnalyzer(program, dict(os.environ), origin)
+    fetched = _fetched_root()
+    if fetched.is_dir():
+        usable = _usable(fetched)
+        return usable if isinstance(usable, PerfAnalyzer) else None
+    return None
+
+
+def _fetched_root() -> Path:
+    return cache_folder() / "perf_analyzer" / f"{_PACKAGE}-{_VERSION}"
 
 
 def _installed() -> list[tuple[Path, str]]:
@@ -70,8 +86,8 @@ def _installed() -> list[tuple[Path, str]]:
 
 def _fetched(report: Callable[[str], None]) -> Path:
     """The folder with the fetched program and its links."""
-    folder = writable_folder(cache_folder() / "perf_analyzer")
-    root = folder / f"{_PACKAGE}-{_VERSION}"
+    root = _fetched_root()
+    folder = writable_folder(root.parent)
     with locked(folder / f"{root.name}.lock"):
         if not root.is_dir():
             report(f"downloading perf_analyzer ({_PACKAGE} {_VERSION}, 13 MB, once)")
@@ -79,6 +95,7 @@ def _fetched(report: Callable[[str], None]) -> Path:
                 made = Path(work) / "made"
                 _unpack(download_wheel(_PACKAGE, _VERSION, Path(work)), made)
                 made.rename(root)
+        _link_libraries(root / "lib")
     return root
 
 
@@ -89,9 +106,15 @@ def _unpack(wheel: Path, root: Path) -> None:
         program = root / "perf_analyzer"
         program.write_bytes(archive.read(name))
     program.chmod(0o755)
-    for link, pattern in _LINKS.items():
-        target = next((embedded_root() / "nvidia_pytriton.libs").glob(pattern))
-        (root / "lib" / link).symlink_to(target)
+
+
+def _link_libraries(folder: Path) -> None:
+    """Link what the program lacks to what the embedded Triton has; a link that leads nowhere is made anew."""
+    for name, pattern in _LINKS.items():
+        link = folder / name
+        if not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(next((embedded_root() / "nvidia_pytriton.libs").glob(pattern)))
 
 
 def _usable(root: Path) -> PerfAnalyzer | str:
