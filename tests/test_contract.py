@@ -73,11 +73,24 @@ def test_an_ensemble_feeds_every_input_that_a_step_requires(name: str) -> None:
         assert required <= set(step.input_map), step.model_name
 
 
-@pytest.mark.parametrize("name", SERVED_MODELS)
+def test_what_steps_tell_each_other_about_a_stream_stays_inside() -> None:
+    inside = {"REQUEST_KEY", "ERROR", "ERROR_STATUS"}
+    assert inside <= {tensor.name for tensor in CONFIGS["generator"].output}
+    assert not inside & {tensor.name for tensor in CONFIGS["rag_stream"].output}
+
+
+@pytest.mark.parametrize("name", [name for name in SERVED_MODELS if name != "stream_watch"])
 def test_a_step_batches_dynamically_and_bounds_its_queue(name: str) -> None:
     config = CONFIGS[name]
     assert config.max_batch_size > 0
     assert config.dynamic_batching.default_queue_policy.max_queue_size > 0
+
+
+def test_the_watch_over_streams_is_asked_about_every_response_in_order() -> None:
+    """Dynamic batching answers cancelled requests itself, and lets an ensemble get responses out of order."""
+    config = CONFIGS["stream_watch"]
+    assert not config.HasField("dynamic_batching")
+    assert [group.count for group in config.instance_group] == [1]
 
 
 def test_options_mean_the_same_in_every_model_that_takes_them() -> None:

@@ -14,6 +14,7 @@ SERVED_MODELS = (
     "prompt_builder",
     "generator",
     "answer",
+    "stream_watch",
 )
 
 

@@ -20,15 +20,15 @@ def check_models(repository: Path, configs: Mapping[str, Any]) -> Iterator[Findi
             )
         yield from _check_versions(repository, name, config)
         yield from _check_cache(file, config, configs)
+        target = forwards_to(config)
         if is_ensemble(config):
             yield from _check_ensemble(file, config)
-        elif not config.HasField("dynamic_batching") or config.max_batch_size < 1:
+        elif not target and (not config.HasField("dynamic_batching") or config.max_batch_size < 1):
             yield Finding(
                 file,
                 "dynamic_batching {} and a max_batch_size of at least 1 are missing",
                 "add them: without, requests are never joined and the queue has no limit",
             )
-        target = forwards_to(config)
         if target and target not in configs:
             yield Finding(
                 file,

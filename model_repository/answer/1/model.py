@@ -1,5 +1,6 @@
 """Triton adapter of `answer`: forwards a request to the decoupled `generator`, answers once."""
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,8 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from answering import Delta, IncompleteStreamError, gather
 
-GENERATOR_OUTPUTS = ["ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS"]
+ANSWER_OUTPUTS = ["ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS"]
+GENERATOR_OUTPUTS = [*ANSWER_OUTPUTS, "REQUEST_KEY", "ERROR", "ERROR_STATUS"]
 
 
 class TritonPythonModel:
@@ -42,13 +44,21 @@ class TritonPythonModel:
 
     def _deltas(self, request: Any, sender: Any) -> Iterator[Delta]:
         forwarded = pb_utils.InferenceRequest(
-            model_name="generator", requested_output_names=GENERATOR_OUTPUTS, inputs=request.inputs()
+            model_name="generator",
+            requested_output_names=GENERATOR_OUTPUTS,
+            inputs=[*request.inputs(), _tensor("ERROR_AS_OUTPUT", 1, np.int32)],
+            parameters=json.loads(request.parameters() or "{}"),
+            timeout=request.timeout(),
         )
         for response in forwarded.exec(decoupled=True):
             if response.has_error():
                 raise _GeneratorError(response.error())
             values = {tensor.name(): tensor.as_numpy().reshape(-1)[0] for tensor in response.output_tensors()}
             if values:  # the final response of a decoupled model is empty
+                if values["ERROR"]:
+                    raise _GeneratorError(_error(values["ERROR"], values["ERROR_STATUS"]))
+                if sender.is_cancelled():
+                    _cancel(values["REQUEST_KEY"])
                 yield Delta(
                     text=values["ANSWER_DELTA"],
                     finish_reason=values["FINISH_REASON"].decode(),
@@ -57,8 +67,24 @@ class TritonPythonModel:
                 )
 
 
+def _cancel(key: bytes) -> None:
+    """End the generator's request: it is not told that the request here was cancelled."""
+    no_prompt = pb_utils.Tensor("PROMPT_IDS", np.empty((1, 0), np.int32))
+    cancellation = pb_utils.InferenceRequest(
+        model_name="generator",
+        requested_output_names=["FINISH_REASON"],
+        inputs=[no_prompt, _tensor("CANCEL", key, np.object_)],
+    )
+    for _ in cancellation.exec(decoupled=True):
+        pass
+
+
 class _GeneratorError(Exception):
     """Carries the generator's TritonError, with its code, to the response."""
+
+
+def _error(message: bytes, status: bytes) -> Any:
+    return pb_utils.TritonError(message.decode(), getattr(pb_utils.TritonError, status.decode()))
 
 
 def _tensor(name: str, value: object, dtype: type) -> Any:

@@ -1,5 +1,6 @@
 """A tiny random Llama behind a real adapter, and an engine that tests drive step by step."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -46,12 +47,11 @@ def adapter(llama: LlamaForCausalLM) -> TorchAdapter:
 
 @pytest.fixture
 def make_engine(adapter: TorchAdapter, tokenizer: Tokenizer) -> Callable[..., Engine]:
-    def make(**settings: int) -> Engine:
+    def make(clock: Callable[[], float] = time.monotonic, **settings: int) -> Engine:
         limits = {"max_tokens": 64, "default_max_tokens": 16, "prefill_chunk": 16, "max_queue": 8} | settings
         adapter.slots = limits.pop("slots", SLOTS)
-        return Engine(
-            adapter, tokenizer, ServingSettings(slots=adapter.slots, context_tokens=CAPACITY, **limits)
-        )
+        served = ServingSettings(slots=adapter.slots, context_tokens=CAPACITY, **limits)
+        return Engine(adapter, tokenizer, served, clock)
 
     return make
 

@@ -6,10 +6,13 @@ each step, an `adapter` runs the model, and `sequence` turns tokens into text (`
 """
 
 from generation.adapter import ModelAdapter, SlotRows, StepResult
+from generation.cancellation import Cancellation, CancellationKeys
 from generation.collector import AnswerCollector, CollectedAnswer
+from generation.deadline import read_timeout_s
 from generation.engine import Engine
 from generation.errors import (
     CancelledError,
+    DeadlineError,
     EngineClosedError,
     GenerationError,
     InvalidRequestError,
@@ -27,8 +30,11 @@ from generation.settings import ServingSettings
 __all__ = [
     "OPTION_NAMES",
     "AnswerCollector",
+    "Cancellation",
+    "CancellationKeys",
     "CancelledError",
     "CollectedAnswer",
+    "DeadlineError",
     "Delta",
     "Engine",
     "EngineClosedError",
@@ -47,4 +53,5 @@ __all__ = [
     "StepError",
     "StepResult",
     "UnavailableError",
+    "read_timeout_s",
 ]

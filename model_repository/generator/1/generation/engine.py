@@ -1,9 +1,9 @@
 """The engine: many answers at once from one model, on one thread.
 
 Whoever asks calls `submit` from any thread; everything else happens on the engine's own thread, in steps. A
-step reads arrivals, drops who went away, gives free slots to who waited longest, runs the model once over the
-rows that the scheduler planned, and sends each answer what is new. Without work the thread sleeps on a
-condition.
+step reads arrivals, drops who went away or is out of time, gives free slots to who waited longest, runs the
+model once over the rows that the scheduler planned, and sends each answer what is new. Without work the
+thread sleeps on a condition.
 
 What fails, fails narrowly: a request that can never fit is refused at once, a sink that raises loses only its
 own answer, and a model's exception ends the requests of that step while the engine goes on.
@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from collections.abc import Sequence as Rows
 
 import numpy as np
@@ -21,9 +22,11 @@ from tokenizers import Tokenizer
 
 from generation import delivery
 from generation.adapter import ModelAdapter, SlotRows, StepResult
+from generation.deadline import Deadline
 from generation.detokenizer import Detokenizer, special_token_ids
 from generation.errors import (
     CancelledError,
+    DeadlineError,
     EngineClosedError,
     GenerationError,
     QueueFullError,
@@ -45,17 +48,25 @@ class Engine:
         adapter: the model; only the engine's thread calls it.
         tokenizer: the model's tokenizer.
         settings: the limits served.
+        clock: the time in seconds, from any start, that deadlines are measured by.
 
     Raises:
         SettingsError: the settings do not fit the adapter.
     """
 
-    def __init__(self, adapter: ModelAdapter, tokenizer: Tokenizer, settings: ServingSettings) -> None:
+    def __init__(
+        self,
+        adapter: ModelAdapter,
+        tokenizer: Tokenizer,
+        settings: ServingSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         check_fit(settings, adapter)
         self._adapter = adapter
         self._tokenizer = tokenizer
         self._special_token_ids = special_token_ids(tokenizer)
         self._settings = settings
+        self._clock = clock
         self._scheduler = Scheduler(adapter.slots, settings.prefill_chunk, adapter.max_rows_a_step)
         self._changed = threading.Condition()
         self._arrivals: deque[Sequence] = deque()  # guarded by _changed, like the three below
@@ -63,6 +74,11 @@ class Engine:
         self._is_closed = False
         self._drain_until_s = 0.0
         self._thread: threading.Thread | None = None
+
+    @property
+    def settings(self) -> ServingSettings:
+        """The limits served."""
+        return self._settings
 
     @property
     def running(self) -> int:
@@ -80,7 +96,11 @@ class Engine:
         self._thread.start()
 
     def submit(
-        self, prompt_ids: npt.NDArray[np.int32] | Rows[int], options: GenerationOptions, sink: Sink
+        self,
+        prompt_ids: npt.NDArray[np.int32] | Rows[int],
+        options: GenerationOptions,
+        sink: Sink,
+        timeout_s: float | None = None,
     ) -> None:
         """Hand a request over; its answer goes to the sink, from the engine's thread.
 
@@ -88,6 +108,7 @@ class Engine:
             prompt_ids: the prompt's tokens, in any shape of one row.
             options: what is asked for.
             sink: where the answer goes.
+            timeout_s: how long the answer may take from now, waiting included; None: for ever.
 
         Raises:
             PromptError: the prompt is empty, has unknown tokens, or leaves no room for MAX_TOKENS.
@@ -98,7 +119,8 @@ class Engine:
             prompt_ids, options.max_tokens, self._adapter.capacity, self._adapter.vocabulary_size
         )
         detokenizer = Detokenizer(self._tokenizer, self._special_token_ids)
-        sequence = Sequence(prompt, options, sink, detokenizer, self._adapter.end_token_ids)
+        deadline = None if timeout_s is None else Deadline.after(timeout_s, self._clock())
+        sequence = Sequence(prompt, options, sink, detokenizer, self._adapter.end_token_ids, deadline)
         with self._changed:
             self._check_room()
             self._in_flight += 1
@@ -112,7 +134,7 @@ class Engine:
             Whether there was anything to run.
         """
         self._receive()
-        self._drop_cancelled()
+        self._drop_unwanted()
         self._scheduler.admit()
         rows = self._scheduler.plan()
         if not rows:
@@ -180,10 +202,13 @@ class Engine:
             if not delivery.announce(sequence):
                 self._end(sequence)
 
-    def _drop_cancelled(self) -> None:
+    def _drop_unwanted(self) -> None:
+        now_s = self._clock()
         for sequence in list(self._scheduler):
             if delivery.is_cancelled(sequence):
                 self._fail([sequence], CancelledError("the request was cancelled by who sent it"))
+            elif sequence.deadline is not None and sequence.is_late(now_s):
+                self._fail([sequence], _late(sequence.deadline, sequence.answer_tokens))
 
     def _needs_logits(self, rows: list[SlotRows]) -> bool:
         return any(row.outputs and self._scheduler.in_slot(row.slot).is_sampled for row in rows)
@@ -209,6 +234,13 @@ class Engine:
         self._scheduler.remove(sequence)
         with self._changed:
             self._in_flight -= 1
+
+
+def _late(deadline: Deadline, answer_tokens: int) -> DeadlineError:
+    return DeadlineError(
+        f"the request was not answered within its timeout of {deadline.timeout_s:g} s, "
+        f"after {answer_tokens} tokens of the answer; allow more time, or fewer MAX_TOKENS"
+    )
 
 
 def _step_error(error: Exception) -> StepError:

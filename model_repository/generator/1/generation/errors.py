@@ -9,6 +9,7 @@
     │   ├── QueueFullError     too many requests wait already
     │   └── EngineClosedError  the engine is shutting down
     ├── CancelledError         whoever asked went away
+    ├── DeadlineError          the time that the request was given is over
     └── StepError              the model, or the handling of its result, failed
 
 `status` is the name of the status that a server answers with, as Triton and gRPC call it.
@@ -18,6 +19,7 @@ from typing import ClassVar
 
 __all__ = [
     "CancelledError",
+    "DeadlineError",
     "EngineClosedError",
     "GenerationError",
     "InvalidRequestError",
@@ -72,6 +74,12 @@ class CancelledError(GenerationError):
     """The answer is not wanted any more."""
 
     status = "CANCELLED"
+
+
+class DeadlineError(GenerationError):
+    """The answer took longer than the request allows."""
+
+    status = "CANCELLED"  # Triton has no status of its own for this
 
 
 class StepError(GenerationError):

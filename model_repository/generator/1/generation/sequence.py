@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from generation.deadline import Deadline
 from generation.detokenizer import Detokenizer
 from generation.errors import GenerationError, StepError
 from generation.options import GenerationOptions
@@ -53,6 +54,7 @@ class Sequence:
         sink: where its answer goes.
         token_ids: the prompt's tokens and the answer's.
         past: how many of them the model has read.
+        deadline: when it has to have ended; None: never.
 
     Args:
         prompt_ids: the prompt, not empty.
@@ -60,6 +62,7 @@ class Sequence:
         sink: where the answer goes.
         detokenizer: a fresh one.
         end_token_ids: the tokens that end an answer.
+        deadline: when it has to have ended, if ever.
     """
 
     def __init__(
@@ -69,10 +72,12 @@ class Sequence:
         sink: Sink,
         detokenizer: Detokenizer,
         end_token_ids: frozenset[int],
+        deadline: Deadline | None = None,
     ) -> None:
         self.sink = sink
         self.token_ids = prompt_ids
         self.past = 0
+        self.deadline = deadline
         self._prompt_tokens = len(prompt_ids)
         self._max_tokens = options.max_tokens
         self._end_token_ids = end_token_ids
@@ -99,6 +104,10 @@ class Sequence:
     def is_decoding(self) -> bool:
         """Whether the prompt has been read and the answer has begun."""
         return self.answer_tokens > 0
+
+    def is_late(self, now_s: float) -> bool:
+        """Whether its deadline has passed."""
+        return self.deadline is not None and now_s >= self.deadline.ends_s
 
     def taken(self) -> Delta:
         """The first delta: the request is taken and its prompt counted."""

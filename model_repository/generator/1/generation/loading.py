@@ -1,0 +1,22 @@
+"""The engine over what an export put into a version folder."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from generation.causal import CausalAdapter
+from generation.engine import Engine
+from generation.settings import ServingSettings
+
+
+def load_engine(folder: Path) -> Engine:
+    """Load the model, the tokenizer and the limits in a version folder; the engine is not started.
+
+    Raises:
+        SettingsError: a file of settings is missing or wrong, or does not fit the model.
+    """
+    settings = ServingSettings.load(folder)
+    adapter = CausalAdapter.load(
+        folder, slots=settings.slots, capacity=settings.context_tokens, threads=settings.threads
+    )
+    return Engine(adapter, Tokenizer.from_file(str(folder / "tokenizer.json")), settings)
