@@ -15,7 +15,7 @@ from triton_rag_server.errors import (
     StartTimeoutError,
 )
 from triton_rag_server.find import TritonInstallation, find_tritonserver
-from triton_rag_server.options import ServerOptions
+from triton_rag_server.options import ServerOptions, ServerOptionValues
 from triton_rag_server.server import TritonServer
 from triton_rag_server.startup import StartProgress
 
@@ -27,6 +27,7 @@ __all__ = [
     "ServerDiedError",
     "ServerError",
     "ServerNotFoundError",
+    "ServerOptionValues",
     "ServerOptions",
     "ServerStartError",
     "StartProgress",

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from triton_rag_server import ServerDiedError, StartProgress, TritonServer, cache_folder
+from triton_rag_server import (
+    ServerDiedError,
+    ServerOptionValues,
+    StartProgress,
+    TritonServer,
+    cache_folder,
+)
 
 from triton_rag_client.commands.start_display import StartDisplay
 from triton_rag_client.commands.stop_signals import StopSignals
@@ -49,9 +55,30 @@ def serve(
 
     Exit code: 0 after all requests have finished, 1 after a failure, 130 when it was stopped at once.
     """
+    options = ServerOptionValues(
+        host=host,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        metrics_port=metrics_port,
+        start_timeout_s=start_timeout_s,
+        drain_timeout_s=drain_timeout_s,
+        max_restarts=max_restarts,
+        response_cache_bytes=response_cache_mb * 2**20,
+    )
+    log_file = log_file or cache_folder() / "logs" / f"serve-{http_port}.log"
+    raise typer.Exit(_serve(repository, tritonserver, log_file, show_log, options))
+
+
+def _serve(
+    repository: Path,
+    tritonserver: str | None,
+    log_file: Path,
+    is_log_shown: bool,
+    options: ServerOptionValues,
+) -> int:
+    """Start, watch and stop the server; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    console = Console(stderr=True)
-    with StopSignals() as signals, StartDisplay(console) as display:
+    with StopSignals() as signals, StartDisplay(Console(stderr=True)) as display:
 
         def show(progress: StartProgress) -> None:
             if signals.count:
@@ -59,24 +86,12 @@ def serve(
             display.show(progress)
 
         server = TritonServer(
-            repository,
-            tritonserver=tritonserver,
-            log_file=log_file or cache_folder() / "logs" / f"serve-{http_port}.log",
-            progress=show,
-            host=host,
-            http_port=http_port,
-            grpc_port=grpc_port,
-            metrics_port=metrics_port,
-            start_timeout_s=start_timeout_s,
-            drain_timeout_s=drain_timeout_s,
-            max_restarts=max_restarts,
-            response_cache_bytes=response_cache_mb * 2**20,
+            repository, tritonserver=tritonserver, log_file=log_file, progress=show, **options
         )
         server.start()
         display.close()
         _print_addresses(server, display.elapsed_s)
-        code = _watch(server, signals, _LogCopy(server) if show_log else None)
-    raise typer.Exit(code)
+        return _watch(server, signals, _LogCopy(server) if is_log_shown else None)
 
 
 class _LogCopy:
