@@ -101,11 +101,10 @@ def key_of(step: str, inputs: Mapping[str, Any]) -> str:
 
 
 def source_hash(paths: Iterable[Path]) -> str:
-    """SHA-256 over the Python source in files and folders: what the code that makes an artifact was."""
+    """SHA-256 over source files: what the code that makes an artifact was."""
     digest = hashlib.sha256()
-    for root in paths:
-        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache, library_versions, source_hash
 from triton_rag_export.build.progress import BuildProgress, StepProgress, step
+from triton_rag_export.build.source_closure import source_file, source_files
 from triton_rag_export.graph.model_source import ModelSource
 from triton_rag_export.recipe import Recipe
-from triton_rag_export.served import model_repository_folder
 
 Maker = Callable[[Path, StepProgress], Mapping[str, Any]]
 """Fills a folder and returns facts as JSON values."""
@@ -53,6 +53,7 @@ class BuildContext:
         make: Maker,
         *,
         code: Sequence[str],
+        own_code: Sequence[str],
         libraries: Sequence[str],
         title: str = "",
     ) -> Artifact:
@@ -62,13 +63,14 @@ class BuildContext:
             name: of the step.
             inputs: everything but code and libraries that decides the result, as JSON values.
             make: makes it.
-            code: folders and files of export and of the served models whose source has a hand in it.
+            code: modules that make it; all that they import of ours counts with them.
+            own_code: modules of which their own file counts alone, such as that of the step.
             libraries: distributions that have a hand in it.
             title: what the progress display calls it; default the name.
         """
         decided_by = {
             **inputs,
-            "code": source_hash(_code_paths(code)),
+            "code": source_hash([*source_files(code), *map(source_file, own_code)]),
             "libraries": library_versions(libraries),
         }
         with step(self.progress, title or name) as running:
@@ -76,9 +78,3 @@ class BuildContext:
             note = running.note or str(artifact.facts.get("note", ""))
             running.note = f"{note} (from the cache)".lstrip() if artifact.reused else note
         return artifact
-
-
-def _code_paths(names: Sequence[str]) -> list[Path]:
-    """`graph` is a folder of export, `query_encoder` one of the served models."""
-    export, served = Path(__file__).resolve().parent.parent, model_repository_folder()
-    return [path for name in names for path in (export / name, served / name) if path.exists()]

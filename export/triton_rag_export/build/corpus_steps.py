@@ -56,7 +56,8 @@ def cut_corpus(context: BuildContext) -> Artifact:
         "passages",
         inputs,
         make,
-        code=["corpus"],
+        code=["triton_rag_export.corpus"],
+        own_code=[__name__],
         libraries=["beautifulsoup4", "tokenizers", "transformers"],
         title="cut the corpus",
     )
@@ -101,7 +102,8 @@ def embed_corpus(context: BuildContext, passages: Artifact, encoder: Artifact) -
         "vectors",
         inputs,
         make,
-        code=["index/embed.py", "index/build.py", "query_encoder", "query_tokenizer"],
+        code=["triton_rag_export.index.embed"],
+        own_code=[__name__, "triton_rag_export.index.build"],  # for its indexed_text
         libraries=["numpy", "onnxruntime", "tokenizers"],
         title="embed the passages",
     )
@@ -132,7 +134,8 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
         "index",
         inputs,
         make,
-        code=["index", "passage_search"],
+        code=["triton_rag_export.index.build"],
+        own_code=[__name__],
         libraries=["bm25s", "faiss-cpu", "numpy"],
         title="build the index",
     )

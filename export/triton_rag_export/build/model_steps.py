@@ -57,7 +57,8 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
             "passages": passages.key if precision != "fp32" else None,
         },
         make,
-        code=["graph", "query_encoder", "query_tokenizer"],
+        code=["triton_rag_export.graph.encoder"],
+        own_code=[__name__],
         libraries=GRAPH_LIBRARIES,
         title="export the encoder" if precision == recipe.precision else f"export the encoder in {precision}",
     )
@@ -84,7 +85,8 @@ def generator_graph(
         "generator",
         {"model": model.fingerprint, "settings": settings, "passages": passages.key},
         make,
-        code=["graph", "generator"],
+        code=["triton_rag_export.graph.causal"],
+        own_code=[__name__],
         libraries=GRAPH_LIBRARIES,
         title="export the generator",
     )
@@ -109,7 +111,8 @@ def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorReci
             "serving": serving.model_dump(mode="json"),
         },
         make,
-        code=["prompt.py", "prompt", "graph/model_source.py", "prompt_builder"],
+        code=["triton_rag_export.prompt", "triton_rag_export.graph.model_source"],
+        own_code=[__name__],
         libraries=("gguf", "jinja2", "tokenizers", "transformers"),
         title="render the prompt",
     )

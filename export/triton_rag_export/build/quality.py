@@ -104,7 +104,8 @@ def _measured(
         "quality",
         {"data": content, "limit": limit, "encoders": [reference.key, encoder.key]},
         make,
-        code=["build/quality.py", "evaluate", "query_encoder", "query_tokenizer"],
+        code=["triton_rag_export.index.embed", "triton_rag_export.evaluate.retrieval_measures"],
+        own_code=[__name__, "triton_rag_export.evaluate.questions", "triton_rag_export.index.build"],
         libraries=["ir-measures", "onnxruntime"],
         title=f"measure retrieval on {name}",
     )
