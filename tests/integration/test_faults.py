@@ -1,32 +1,137 @@
-"""Faults on a live server: clients that leave, a full house, a generator that dies."""
+"""Faults on a live server: clients that leave, time that runs out, a full house, bad weights, a dead process."""
 
+import json
+import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
+import httpx2
+import psutil
 import pytest
-from triton_rag_client import Delta, RagClient
+from integration.running_streams import Start, start_streams
+from triton_rag_client import (
+    DeadlineExceededError,
+    RagClient,
+    RagError,
+    RequestCancelledError,
+    RetryPolicy,
+    ServerError,
+    UnavailableError,
+)
+from triton_rag_server import TritonServer
+
+__all__ = ["start_streams"]  # a fixture
 
 pytestmark = pytest.mark.integration
 
-LONG = {"max_tokens": 400, "temperature": 1.0, "stop": None}
+ONCE = RetryPolicy(attempts=1)
+SHORT = {"max_tokens": 4, "passages_k": 1}
+LONG = {"max_tokens": 500, "passages_k": 1, "temperature": 2.0}
+QUESTION = "What is a lambda?"
 
 
-def running_stream(client: RagClient, seed: int) -> Iterator[Delta]:
-    """A stream that surely holds a slot: it has sent its first token."""
-    stream = client.stream("Tell me all about decorators.", seed=seed, max_tokens=500, temperature=1.5)
-    for delta in stream:
-        if delta.answer_tokens:
-            return stream
-    raise AssertionError("the stream ended before its first token")
+@pytest.fixture(scope="session")
+def slots(repository: Path) -> int:
+    return int(json.loads((repository / "generator/1/serving.json").read_text())["slots"])
 
 
-def test_a_client_that_leaves_in_mid_stream_frees_its_slot(client: RagClient, slots: int) -> None:
-    streams = [running_stream(client, seed) for seed in range(slots)]
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(lambda: client.ask("What is a lambda?", max_tokens=4))
-        streams.pop().close()
-        assert waiting.result().answer_tokens
-    # The seven others still hold their slots: only the one that was left can have served the answer.
-    for stream in streams:
-        assert next(stream).finish_reason is None
-        stream.close()
+@pytest.fixture
+def own_repository(repository: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(repository, tmp_path / "repository"))
+
+
+@contextmanager
+def own_server(repository: Path, log_file: Path) -> Iterator[TritonServer]:
+    """A server that must have nothing left to wait for when it is stopped."""
+    with TritonServer(repository, log_file=log_file, drain_timeout_s=10) as server:
+        yield server
+    log = log_file.read_text(errors="replace")
+    assert "Exit timeout expired" not in log
+
+
+def test_a_client_that_leaves_in_mid_stream_frees_its_slot(
+    client: RagClient, slots: int, start_streams: Start
+) -> None:
+    leaving, *staying = start_streams(client, slots)
+    leaving.leave()
+    assert client.ask(QUESTION, **SHORT).answer_tokens
+    assert all(stream.is_running for stream in staying)  # only the slot that was left can have served it
+
+
+def test_an_answer_out_of_time_frees_its_slot(client: RagClient, slots: int, start_streams: Start) -> None:
+    staying = start_streams(client, slots - 1)
+    with pytest.raises(DeadlineExceededError):
+        client.ask(QUESTION, timeout_s=3, **LONG)
+    assert client.ask(QUESTION, **SHORT).answer_tokens
+    assert all(stream.is_running for stream in staying)
+
+
+@pytest.mark.parametrize("model", ["rag/generate", "rag_stream/generate_stream"])
+def test_the_server_itself_ends_what_is_out_of_time(rag_server: TritonServer, model: str) -> None:
+    body = {"QUERY": QUESTION, "timeout": 1}
+    response = httpx2.post(f"{rag_server.http_url}/v2/models/{model}", json=body, timeout=120)
+    assert "was not answered within its timeout of 1e-06 s" in response.text
+    body["timeout"] = -1
+    response = httpx2.post(f"{rag_server.http_url}/v2/models/{model}", json=body, timeout=120)
+    assert response.status_code == 400
+    assert "timeout is -1; allowed: a whole number of microseconds" in response.text
+
+
+def test_a_full_house_refuses_at_once_and_serves_again(
+    own_repository: Path, tmp_path: Path, slots: int, start_streams: Start
+) -> None:
+    settings = own_repository / "generator/1/serving.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"max_queue": 1}))
+    full = f"{slots + 1} requests run or wait; allowed: {slots} run and 1 wait"
+    with (
+        own_server(own_repository, tmp_path / "log") as server,
+        RagClient(server.grpc_url, retry=ONCE) as client,
+    ):
+        streams = start_streams(client, slots)
+        streams += start_streams(client, 1, with_a_slot=False)
+        with pytest.raises(UnavailableError, match=full):
+            client.ask(QUESTION)
+        with pytest.raises(UnavailableError, match=full):
+            list(client.stream(QUESTION))
+        assert all(stream.is_running for stream in streams)
+        for stream in streams:
+            stream.leave()
+        assert client.ask(QUESTION, **SHORT).answer_tokens
+
+
+def test_a_step_that_fails_ends_its_requests_with_the_reason(own_repository: Path, tmp_path: Path) -> None:
+    weights = own_repository / "generator/1/generator.onnx.data"
+    size_bytes = weights.stat().st_size
+    weights.unlink()
+    weights.write_bytes(b"\xff" * size_bytes)  # NaN in every floating-point type
+    with own_server(own_repository, tmp_path / "log") as server:
+        for url in (server.grpc_url, server.http_url):
+            with RagClient(url, retry=ONCE) as client:
+                with pytest.raises(RagError, match="the model's scores cannot be drawn from"):
+                    client.ask(QUESTION, **LONG)
+                with pytest.raises(RagError, match="the model's scores cannot be drawn from"):
+                    list(client.stream(QUESTION, **LONG))
+                assert client.retrieve(QUESTION)
+
+
+def test_a_generator_that_dies_fails_its_streams_and_comes_back_by_itself(
+    own_repository: Path, tmp_path: Path, slots: int, start_streams: Start
+) -> None:
+    patient = RetryPolicy(attempts=1000, longest_pause_s=1.0)
+    with own_server(own_repository, tmp_path / "log") as server, RagClient(server.grpc_url) as client:
+        streams = start_streams(client, slots)
+        generator_process(server).kill()
+        for stream in streams:
+            stream.wait_until_it_ended()
+            assert isinstance(stream.error, UnavailableError | ServerError | RequestCancelledError)
+        for url in (server.grpc_url, server.http_url):
+            with RagClient(url, retry=patient, timeout_s=300) as later:
+                assert later.ask(QUESTION, **SHORT).answer_tokens
+
+
+def generator_process(server: TritonServer) -> psutil.Process:
+    children = psutil.Process(server.pid).children(recursive=True)
+    (found,) = [child for child in children if any("/generator/" in part for part in child.cmdline())]
+    return found
