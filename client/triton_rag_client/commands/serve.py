@@ -1,7 +1,9 @@
 """`triton-rag serve`: a Triton over a built repository, until it is told to stop."""
 
 import logging
+import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -65,7 +67,7 @@ def serve(
         max_restarts=max_restarts,
         response_cache_bytes=response_cache_mb * 2**20,
     )
-    log_file = log_file or cache_folder() / "logs" / f"serve-{http_port}.log"
+    log_file = log_file or _log_folder() / f"serve-{http_port}.log"
     raise typer.Exit(_serve(repository, tritonserver, log_file, show_log, options))
 
 
@@ -92,6 +94,17 @@ def _serve(
         display.close()
         _print_addresses(server, display.elapsed_s)
         return _watch(server, signals, _LogCopy(server) if is_log_shown else None)
+
+
+def _log_folder() -> Path:
+    """`logs/` in the cache folder; a folder of this user's own where the cache is read-only, as in an image."""
+    folder = cache_folder() / "logs"
+    instead = Path(tempfile.gettempdir()) / f"triton-rag-{os.getuid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return instead
+    return folder if os.access(folder, os.W_OK) else instead
 
 
 class _LogCopy:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from triton_rag_server import cache_folder
+from triton_rag_server.find import needs_preparation
 from triton_rag_server.libraries import libpython_folder, libpython_name
 
 from triton_rag_client.diagnosis.finding import Finding, State
@@ -85,9 +86,10 @@ def _disk(folder: Path) -> Finding:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free_mb = _free_mb(there)
     if not os.access(there, os.W_OK):
-        return Finding(
-            "Cache", State.MISSING, f"{folder} cannot be written", "set TRITON_RAG_CACHE to a folder that can"
-        )
+        # An image has everything in it already; anywhere else nothing can be fetched.
+        state = State.MISSING if needs_preparation() else State.NOTE
+        advice = "set TRITON_RAG_CACHE to a folder that can"
+        return Finding("Cache", state, f"{folder} cannot be written", advice)
     detail = f"{folder}, {free_mb:,} MB free"
     if free_mb >= _DISK_MB:
         return Finding("Cache", State.OK, detail)
