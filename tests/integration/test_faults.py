@@ -1,4 +1,4 @@
-"""Faults on a live server: clients that leave, time that runs out, a full house, bad weights, a dead process."""
+"""Faults on a live server: clients that leave, a full house, damaged weights, a dead process."""
 
 import json
 import shutil
