@@ -25,6 +25,7 @@ class TritonPythonModel:
             threading.Thread(target=self._answer, args=(request, request.get_response_sender())).start()
 
     def _answer(self, request: Any, sender: Any) -> None:
+        tensors = []  # named, so that they outlive send(), which drops unrequested ones without the GIL
         try:
             answer = gather(self._deltas(request, sender))
         except _GeneratorError as error:
@@ -32,14 +33,13 @@ class TritonPythonModel:
         except IncompleteStreamError as error:
             response = pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
         else:
-            response = pb_utils.InferenceResponse(
-                output_tensors=[
-                    _tensor("ANSWER", answer.text, np.object_),
-                    _tensor("FINISH_REASON", answer.finish_reason.encode(), np.object_),
-                    _tensor("PROMPT_TOKENS", answer.prompt_tokens, np.int32),
-                    _tensor("ANSWER_TOKENS", answer.answer_tokens, np.int32),
-                ]
-            )
+            tensors = [
+                _tensor("ANSWER", answer.text, np.object_),
+                _tensor("FINISH_REASON", answer.finish_reason.encode(), np.object_),
+                _tensor("PROMPT_TOKENS", answer.prompt_tokens, np.int32),
+                _tensor("ANSWER_TOKENS", answer.answer_tokens, np.int32),
+            ]
+            response = pb_utils.InferenceResponse(output_tensors=tensors)
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def _deltas(self, request: Any, sender: Any) -> Iterator[Delta]:

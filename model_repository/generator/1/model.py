@@ -79,8 +79,9 @@ class _ResponseSink:
         }
         outputs |= self._same | self._passages
         self._passages = NO_PASSAGES
-        response = pb_utils.InferenceResponse([pb_utils.Tensor(*output) for output in outputs.items()])
-        self._sender.send(response, flags=FINAL if delta.finish_reason or error else 0)
+        # Named, so that they outlive send(): it drops outputs that nobody requested, and without the GIL.
+        tensors = [pb_utils.Tensor(*output) for output in outputs.items()]
+        self._sender.send(pb_utils.InferenceResponse(tensors), FINAL if delta.finish_reason or error else 0)
 
     def fail(self, error: GenerationError) -> None:
         if isinstance(error, CancelledError):  # nobody reads an error; the flag lets Triton free the request
