@@ -97,7 +97,7 @@ def _serve(
 
 
 def _log_folder() -> Path:
-    """`logs/` in the cache folder; a folder of this user's own where the cache is read-only, as in an image."""
+    """`logs/` in the cache folder, or a folder of this user where the cache is read-only, as in an image."""
     folder = cache_folder() / "logs"
     instead = Path(tempfile.gettempdir()) / f"triton-rag-{os.getuid()}"
     try:
