@@ -86,7 +86,7 @@ def _perf_analyzer_records(
     """Its records; or none and why."""
     if program is None:
         return [], ""
-    requests = max(2 * concurrency, round(seconds * rate_per_s))
+    requests = max(concurrency, round(seconds * rate_per_s))
     expected_s = requests / rate_per_s if rate_per_s > 0 else seconds
     try:
         records = run_perf_analyzer(

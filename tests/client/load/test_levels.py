@@ -13,7 +13,7 @@ def test_a_level_is_measured_by_perf_analyzer_where_it_runs(toy_server: TritonSe
         toy_server.grpc_url, python_questions(), concurrency=2, seconds=0.2, max_tokens=2, program=program
     )
     assert (level.measured_by, level.note, level.concurrency) == ("perf_analyzer", "", 2)
-    assert level.summary.requests >= 4
+    assert level.summary.requests >= 2
     assert level.summary.errors == 0
     assert sum(level.stage_shares.values()) == pytest.approx(1)
 
