@@ -5,4 +5,4 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-import triton_rag_export  # noqa: E402, F401  (makes the served packages importable)
+import triton_rag_export  # noqa: F401  (makes the served packages importable)

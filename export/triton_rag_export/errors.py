@@ -1,13 +1,13 @@
 """Errors of the export package.
 
-    ExportError               everything below; its message ends in what to do
-    ├── RecipeError           the recipe: file, line or key path, value, what is allowed
-    ├── CorpusError           a source that cannot be read: path and line
-    ├── ModelSourceError      a model that cannot be found or read
-    ├── UnsupportedModelError an architecture or setting that a graph does not cover
-    ├── BuildError            a step of a build, and gates that it did not pass
-    ├── RepositoryError       a repository that is not complete or not consistent
-    └── EvaluationError       a file of questions, or a server that does not answer
+ExportError               everything below; its message ends in what to do
+├── RecipeError           the recipe: file, line or key path, value, what is allowed
+├── CorpusError           a source that cannot be read: path and line
+├── ModelSourceError      a model that cannot be found or read
+├── UnsupportedModelError an architecture or setting that a graph does not cover
+├── BuildError            a step of a build, and gates that it did not pass
+├── RepositoryError       a repository that is not complete or not consistent
+└── EvaluationError       a file of questions, or a server that does not answer
 """
 
 __all__ = [

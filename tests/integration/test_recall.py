@@ -25,9 +25,7 @@ def recall_at_5(rag_server: TritonServer, repository: Path) -> dict[str, float]:
     with RagClient(rag_server.grpc_url) as client:
         for retriever in RETRIEVERS:
             found = client.retrieve(asked, retriever=retriever, passages_k=5)
-            ids = {
-                query: [passage.id for passage in hits] for query, hits in zip(asked, found, strict=True)
-            }
+            ids = {query: [passage.id for passage in hits] for query, hits in zip(asked, found, strict=True)}
             recall[retriever] = recall_at(5, ids, answers)
     return recall
 
