@@ -1,6 +1,6 @@
 # make demo   build, serve and question the default repository
 # make test   every check and every test
-# make check  ruff, format and mypy alone
+# make check  ruff, format, mypy and the rules of the house alone
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: demo test check format clean
@@ -21,6 +21,7 @@ check: $(STAMP)
 	$(BIN)/python -m mypy export server client
 	@for folder in model_repository/*/1; do \
 	  if [ -f $$folder/model.py ]; then echo "mypy $$folder"; $(BIN)/python -m mypy $$folder || exit 1; fi; done
+	$(BIN)/python -m pytest --quiet tests/test_house.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -26,6 +26,7 @@ from passage_search import PassageSearch, SearchQuery
 from query_encoding import QueryEncoder
 from query_tokenization import QueryTokenizer
 from triton_rag_client import RagClient
+from triton_rag_export.evaluate.pipeline import version_folder
 from triton_rag_server import TritonServer
 
 QUESTIONS = (
@@ -49,9 +50,9 @@ def milliseconds(call: Callable[[], object]) -> float:
 
 def steps_in_process(repository: Path) -> Callable[[str], object]:
     """The three steps of `retrieve`, loaded from the repository as its models load them."""
-    tokenizer = QueryTokenizer.load(repository / "query_tokenizer" / "1")
-    encoder = QueryEncoder.load(repository / "query_encoder" / "1")
-    search = PassageSearch.load(repository / "passage_search" / "1")
+    tokenizer = QueryTokenizer.load(version_folder(repository, "query_tokenizer"))
+    encoder = QueryEncoder.load(version_folder(repository, "query_encoder"))
+    search = PassageSearch.load(version_folder(repository, "passage_search"))
 
     def retrieve(query: str) -> object:
         tokens = tokenizer.encode([query.encode()])

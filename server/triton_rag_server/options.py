@@ -1,6 +1,6 @@
 """How to serve, and the command line of tritonserver that says so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -22,8 +22,8 @@ class ServerOptions:
         metrics_port: Port of the Prometheus metrics.
         start_timeout_s: Longest time until every model is loaded.
         drain_timeout_s: Longest time that running requests get to finish once the server is told to stop.
-        shm_default_bytes: Shared memory of each Python model at start. It grows by itself, at some cost; six
-            models of 4 MiB fit into the 64 MiB that a container has unless told otherwise.
+        shm_default_bytes: Shared memory of each Python model at start. It grows by itself, at some cost;
+            seven models of 4 MiB fit into the 64 MiB that a container has unless told otherwise.
         response_cache_bytes: Size of Triton's local response cache; 0 turns it off.
         max_restarts: How often within 300 s the server is started again when it, or a model's process, dies.
         strict_readiness: Ready means that every model is available, not only the server.
@@ -88,6 +88,7 @@ def command_line(
     ports: Mapping[str, int],
     installation: TritonInstallation,
     server_id: str,
+    model_control: Sequence[str],
 ) -> list[str]:
     """The command that serves `repository`.
 
@@ -97,6 +98,7 @@ def command_line(
         ports: Port by service, none of them 0.
         installation: The tritonserver to run.
         server_id: What the server calls itself; its shared memory carries the name too.
+        model_control: Arguments that say which models are loaded, and who may change that.
     """
     command = [
         str(installation.program),
@@ -113,6 +115,7 @@ def command_line(
         f"--strict-readiness={str(options.strict_readiness).lower()}",
         f"--backend-config=python,shm-default-byte-size={options.shm_default_bytes}",
         f"--backend-config=python,shm-region-prefix-name={server_id}-",
+        *model_control,
     ]
     if options.response_cache_bytes > 0:
         command.append(f"--cache-directory={installation.caches}")

@@ -7,12 +7,14 @@ with TritonServer(Path("build/repository")) as server:
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
+from triton_rag_server.drain import EnsembleDrain
 from triton_rag_server.errors import ServerStartError
 from triton_rag_server.find import TritonInstallation, find_tritonserver
 from triton_rag_server.libraries import check_libraries
@@ -68,6 +70,7 @@ class TritonServer:
         self._process: TetheredProcess | None = None
         self._stubs: dict[int, str] = {}
         self._supervisor: Supervisor | None = None
+        self._ensembles = EnsembleDrain(self.repository)
         self._id = f"triton-rag-{os.getpid()}-{secrets.token_hex(4)}"
 
     def __enter__(self) -> Self:
@@ -127,7 +130,10 @@ class TritonServer:
             self.options = replace(
                 self.options, http_port=ports["HTTP"], grpc_port=ports["gRPC"], metrics_port=ports["metrics"]
             )
-            command = command_line(self.repository, self.options, ports, installation, self._id)
+            model_control = self._ensembles.arguments
+            command = command_line(
+                self.repository, self.options, ports, installation, self._id, model_control
+            )
             self._launch(command, environment, models, self._progress)
         self._supervisor = Supervisor(
             self._fault,
@@ -148,9 +154,12 @@ class TritonServer:
         if process is None:
             return
         had_ended = process.returncode is not None
+        limit_s = self.options.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
+        end_s = time.monotonic() + limit_s
+        if not had_ended:
+            self._ensembles.drain(self._client_host.strip("[]"), self.options.http_port, limit_s)
         process.terminate()
-        drain_s = self.options.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
-        drained = process.wait(drain_s + _UNLOAD_S)
+        drained = process.wait(max(0.0, end_s - time.monotonic()) + _UNLOAD_S)
         self._end()
         if drained and not had_ended and not self._keeps_log and self.log_file is not None:
             self.log_file.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import pytest
 import triton_rag_client
 from triton_rag_client import address, errors, options, results
 from triton_rag_client.core import grpc_wire, http_errors
-from triton_rag_client.core.unnamed_errors import kind_of
+from triton_rag_client.core.unnamed_errors import kind_of, more_exact_kind
 from triton_rag_client.core.wire import failure
 from triton_rag_client.transport.http_client import http_library_failure
 
@@ -114,3 +114,28 @@ def test_what_a_server_said_is_told_with_what_to_do(kind):
 )
 def test_an_error_without_a_code_is_told_by_its_text(text, is_started, kind):
     assert kind_of(text, is_started=is_started) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "more_exact"),
+    [
+        (
+            errors.ModelNotFoundError,
+            "Request for unknown model: 'rag' has no available versions",
+            errors.UnavailableError,
+        ),
+        (
+            errors.ModelNotFoundError,
+            "Request for unknown model: 'rag' is not found",
+            errors.ModelNotFoundError,
+        ),
+        (
+            errors.RequestCancelledError,
+            "the request was not answered within its timeout of 2 s, after 7 tokens of the answer",
+            errors.DeadlineExceededError,
+        ),
+    ],
+)
+def test_a_text_may_say_more_than_its_code(kind, text, more_exact):
+    assert more_exact_kind(kind, text) is more_exact
+    assert kind_of(text, is_started=True) is more_exact or kind is more_exact

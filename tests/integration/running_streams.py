@@ -21,6 +21,7 @@ class RunningStream:
 
     def __init__(self, client: RagClient, seed: int) -> None:
         self.error: RagError | None = None
+        self.last: Delta | None = None
         self._taken: Future[Delta] = Future()
         self._first_token: Future[Delta] = Future()
         self._is_left = threading.Event()
@@ -66,6 +67,7 @@ class RunningStream:
                         waited_for.set_exception(error)
 
     def _keep(self, delta: Delta) -> None:
+        self.last = delta
         if not self._taken.done():
             self._taken.set_result(delta)
         if delta.answer_tokens and not self._first_token.done():

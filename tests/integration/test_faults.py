@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import psutil
 import pytest
 from integration.running_streams import Start, start_streams
 from triton_rag_client import (
+    ConnectionFailedError,
     DeadlineExceededError,
     RagClient,
     RagError,
@@ -19,7 +21,10 @@ from triton_rag_client import (
     ServerError,
     UnavailableError,
 )
+from triton_rag_export.evaluate.pipeline import version_folder
 from triton_rag_server import TritonServer
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 __all__ = ["start_streams"]  # a fixture
 
@@ -33,7 +38,7 @@ QUESTION = "What is a lambda?"
 
 @pytest.fixture(scope="session")
 def slots(repository: Path) -> int:
-    return int(json.loads((repository / "generator/1/serving.json").read_text())["slots"])
+    return int(json.loads((version_folder(repository, "generator") / "serving.json").read_text())["slots"])
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_the_server_itself_ends_what_is_out_of_time(rag_server: TritonServer, mo
 def test_a_full_house_refuses_at_once_and_serves_again(
     own_repository: Path, tmp_path: Path, slots: int, start_streams: Start
 ) -> None:
-    settings = own_repository / "generator/1/serving.json"
+    settings = version_folder(own_repository, "generator") / "serving.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"max_queue": 1}))
     full = f"{slots + 1} requests run or wait; allowed: {slots} run and 1 wait"
     with (
@@ -102,7 +107,7 @@ def test_a_full_house_refuses_at_once_and_serves_again(
 
 
 def test_a_step_that_fails_ends_its_requests_with_the_reason(own_repository: Path, tmp_path: Path) -> None:
-    weights = own_repository / "generator/1/generator.onnx.data"
+    weights = version_folder(own_repository, "generator") / "generator.onnx.data"
     size_bytes = weights.stat().st_size
     weights.unlink()
     weights.write_bytes(b"\xff" * size_bytes)  # NaN in every floating-point type
@@ -129,6 +134,39 @@ def test_a_generator_that_dies_fails_its_streams_and_comes_back_by_itself(
         for url in (server.grpc_url, server.http_url):
             with RagClient(url, retry=patient, timeout_s=300) as later:
                 assert later.ask(QUESTION, **SHORT).answer_tokens
+
+
+def test_a_server_told_to_stop_lets_running_answers_end_and_takes_no_more(
+    repository: Path, tmp_path: Path, start_streams: Start
+) -> None:
+    with own_server(repository, tmp_path / "log") as server, RagClient(server.grpc_url, retry=ONCE) as client:
+        streams = start_streams(client, 2)
+        stopping = threading.Thread(target=server.stop, args=(300,))
+        stopping.start()
+        with pytest.raises((UnavailableError, ConnectionFailedError)):
+            ask_until_it_is_refused(client)
+        stopping.join()
+        for stream in streams:
+            stream.wait_until_it_ended()
+            assert stream.error is None
+            assert stream.last is not None
+            assert stream.last.finish_reason in ("length", "stop")
+    assert server.returncode == 0
+
+
+def test_nobody_but_the_server_s_owner_may_unload_a_model(rag_server: TritonServer) -> None:
+    response = httpx2.post(f"{rag_server.http_url}/v2/repository/models/rag/unload", json={})
+    assert response.status_code == 403
+    with (
+        InferenceServerClient(rag_server.grpc_url.removeprefix("grpc://")) as control,
+        pytest.raises(InferenceServerException, match="restricted"),
+    ):
+        control.unload_model("rag")
+
+
+def ask_until_it_is_refused(client: RagClient) -> None:
+    while True:
+        client.ask(QUESTION, **SHORT)
 
 
 def generator_process(server: TritonServer) -> psutil.Process:

@@ -15,7 +15,7 @@ from tritonclient.grpc import service_pb2
 
 from triton_rag_client.core.replies import Reply, read_reply
 from triton_rag_client.core.tensors import OutputTensor
-from triton_rag_client.core.unnamed_errors import kind_of
+from triton_rag_client.core.unnamed_errors import kind_of, more_exact_kind
 from triton_rag_client.core.wire import failure, microseconds
 from triton_rag_client.errors import (
     AccessDeniedError,
@@ -77,7 +77,7 @@ class GrpcRequest:
 
 def grpc_failure(code: grpc.StatusCode, details: str | None) -> RagError:
     """The error for a status code and its text."""
-    kind = STATUS_ERRORS.get(code, ServerError)
+    kind = more_exact_kind(STATUS_ERRORS.get(code, ServerError), details or "")
     if kind is UnavailableError and _CONNECTION.search(details or ""):
         kind = ConnectionFailedError
     return failure(kind, details or f"gRPC status {code.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from triton_rag_client.core.unnamed_errors import more_exact_kind
 from triton_rag_client.core.wire import failure
 from triton_rag_client.errors import (
     AccessDeniedError,
@@ -49,7 +50,7 @@ def http_failure(status: int, content: bytes) -> RagError:
     except (ValueError, TypeError, KeyError):
         # Not Triton's words: a proxy's page, or nothing.
         return failure(kind, f"HTTP status {status} with {quoted(content)}")
-    return failure(kind, str(said))
+    return failure(more_exact_kind(kind, str(said)), str(said))
 
 
 def quoted(content: bytes) -> str:
