@@ -79,6 +79,14 @@ def test_models_run_in_this_environment(write_model: ModelWriter, tmp_path: Path
     assert report.read_text() == rich.__file__
 
 
+def test_models_report_to_nobody(write_model: ModelWriter, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    write = f"Path({str(report)!r}).write_text(os.environ['ORT_DISABLE_TELEMETRY'])"
+    with TritonServer(write_model(initialize=write)):
+        pass
+    assert report.read_text() == "1"
+
+
 def test_leaving_the_context_leaves_nothing_behind(write_model: ModelWriter) -> None:
     with TritonServer(write_model()) as server:
         pid, log_file = server.pid, server.log_file
