@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
-
 from triton_rag_client.errors import ConnectionFailedError
 
 __all__ = ["ModelStatistics", "read_statistics", "stage_shares"]
@@ -36,6 +33,9 @@ def read_statistics(grpc_url: str) -> dict[str, ModelStatistics]:
     Raises:
         ConnectionFailedError: The server does not answer.
     """
+    import tritonclient.grpc as triton  # here, so that --help need not wait for it
+    from tritonclient.utils import InferenceServerException
+
     client = triton.InferenceServerClient(grpc_url.removeprefix("grpc://"))
     try:
         reply: Any = client.get_inference_statistics()

@@ -42,7 +42,7 @@ def test_a_fresh_repository_has_no_faults(repository: Path) -> None:
 
 def test_python_caches_of_a_served_repository_are_no_fault(repository: Path) -> None:
     cache = repository / "generator" / "1" / "__pycache__"
-    cache.mkdir()
+    cache.mkdir(exist_ok=True)  # there when another test ran this code
     (cache / "model.cpython-311.pyc").write_bytes(b"compiled")
     assert lint(repository) == ()
 
