@@ -112,7 +112,7 @@ class RetrievalRecipe(_Table):
 
     retriever: Retriever = "hybrid"
     """Used when a query names none: dense (vectors), bm25 (words), or both fused."""
-    passages_k: int = Field(default=4, ge=1, le=20)
+    passages_k: int = Field(default=3, ge=1, le=20)
     """How many passages a query gets when it does not say."""
     candidates: int = Field(default=100, ge=20, le=1000)
     """How deep the dense and the bm25 list are read before they are fused."""
@@ -136,14 +136,11 @@ class GeneratorRecipe(_Table):
     template: Literal["auto", "chat", "plain"] = "auto"
     """chat: the model's chat template; plain: `plain_template`; auto: chat where the model has one."""
     system: str = (
-        "You answer questions about the passages that the user gives. "
-        "You give short answers and cite the passage, such as [1]."
+        "You are a helpful assistant. You answer briefly, from the passages that the user gives, "
+        "and cite them by number, such as [1]."
     )
     """The system message of a chat template; empty for models that take none."""
-    instruction: str = (
-        "Passages:\n\n{passages}\n\nQuestion: {question}\n"
-        "What do the passages say? Answer in one or two sentences, then cite the passage, such as [1]."
-    )
+    instruction: str = "{passages}\n\nWith these passages, answer in one or two sentences: {question}"
     """What the user of a chat says: {passages} become numbered passages, {question} the query."""
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"
     """The prompt of a model without chat template; {content} is the instruction, filled."""

