@@ -17,7 +17,7 @@ from typing import Literal
 
 from triton_rag_server.embedded import embedded_root, is_prepared, prepare_embedded
 from triton_rag_server.errors import ServerNotFoundError
-from triton_rag_server.libraries import libpython_folder
+from triton_rag_server.libpython import libpython_folder
 from triton_rag_server.stub_environment import prepare_stub_environment
 
 __all__ = ["CONTAINER_PATH", "TritonInstallation", "find_tritonserver", "stub_python"]

@@ -1,21 +1,18 @@
 """Shared libraries that the server needs, found or named before it starts.
 
-A stub (the process in which Triton runs a Python model) is linked to `libpython3.X.so.1.0` of one Python
-version. Debian and Ubuntu ship that library as a package of its own; pyenv and conda keep it in a folder of
-theirs. Without it a model's process ends before it can say why, so it is looked up here first.
+Without one of them, as the `libpython3.X.so.1.0` that each model's process is linked to (`libpython`), the
+process ends before it can say why, so they are looked up here first.
 """
 
 import os
 import re
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from triton_rag_server.errors import MissingLibraryError
 
-__all__ = ["check_libraries", "libpython_folder", "libpython_name", "missing_libraries"]
+__all__ = ["check_libraries", "missing_libraries"]
 
 _APT_PACKAGES = {
     "libz.so.1": "zlib1g",
@@ -25,23 +22,6 @@ _APT_PACKAGES = {
 }
 _NOT_FOUND = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 _TOO_OLD = re.compile(r"version `(\S+)' not found")
-
-
-def libpython_name() -> str:
-    """The running Python's shared library, such as `libpython3.11.so.1.0`."""
-    return f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
-
-
-def libpython_folder() -> Path | None:
-    """The folder that holds the running Python's shared library; None leaves the search to the loader."""
-    library_folder = sysconfig.get_config_var("LIBDIR")
-    architecture = sysconfig.get_config_var("MULTIARCH")
-    candidates = [Path(sys.base_prefix) / "lib"]
-    if library_folder:
-        candidates.insert(0, Path(library_folder))
-        if architecture:
-            candidates.append(Path(library_folder) / architecture)
-    return next((folder for folder in candidates if (folder / libpython_name()).is_file()), None)
 
 
 def missing_libraries(program: Path, environment: Mapping[str, str]) -> tuple[str, ...]:

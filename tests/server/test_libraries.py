@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from triton_rag_server import MissingLibraryError, find_tritonserver
-from triton_rag_server.libraries import check_libraries, libpython_name, missing_libraries
+from triton_rag_server.libpython import libpython_name
+from triton_rag_server.libraries import check_libraries, missing_libraries
 
 LATER_PYTHON = "libpython3.99.so.1.0"
 

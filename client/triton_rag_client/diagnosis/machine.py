@@ -11,7 +11,7 @@ from pathlib import Path
 
 from triton_rag_server import cache_folder
 from triton_rag_server.find import needs_preparation
-from triton_rag_server.libraries import libpython_folder, libpython_name
+from triton_rag_server.libpython import libpython_advice, libpython_folder, libpython_name
 
 from triton_rag_client.diagnosis.finding import Finding, State
 
@@ -19,7 +19,7 @@ __all__ = ["check_machine"]
 
 _PYTHONS = ((3, 11), (3, 12))
 _GLIBC = (2, 35)
-# Ten models of the default pipeline take 4 MiB each at start and more when requests are large.
+# Seven Python models of the default pipeline take 4 MiB each at start and more when requests are large.
 _SHARED_MEMORY_MB, _LEAST_SHARED_MEMORY_MB = 128, 48
 _DISK_MB, _LEAST_DISK_MB = 2000, 300
 _PORTS = {"HTTP": 8000, "gRPC": 8001, "metrics": 8002}
@@ -47,9 +47,7 @@ def _libpython() -> Finding:
     folder, name = libpython_folder(), libpython_name()
     if folder is not None:
         return Finding("Python library", State.OK, str(folder / name))
-    package = name.removesuffix(".so.1.0")
-    advice = f"sudo apt-get install {package}; with pyenv, build Python with --enable-shared"
-    return Finding("Python library", State.MISSING, f"{name} is nowhere to be found", advice)
+    return Finding("Python library", State.MISSING, f"{name} is nowhere to be found", libpython_advice())
 
 
 def _glibc() -> Finding:
