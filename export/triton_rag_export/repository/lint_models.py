@@ -37,15 +37,19 @@ def check_models(repository: Path, configs: Mapping[str, Any]) -> Iterator[Findi
             )
 
 
-def is_decoupled(name: str, configs: Mapping[str, Any]) -> bool:
-    """Whether a model may send any number of responses: by itself, or because a step of the ensemble may."""
+def is_decoupled(name: str, configs: Mapping[str, Any], above: tuple[str, ...] = ()) -> bool:
+    """Whether a model may send any number of responses: by itself, or because a step of the ensemble may.
+
+    Args:
+        name: The model.
+        configs: All models.
+        above: Ensembles that it is a step of; one that contains itself is looked at once.
+    """
     config = configs.get(name)
-    if config is None:
+    if config is None or name in above:
         return False
-    steps = config.ensemble_scheduling.step
-    inner = (step.model_name for step in steps if step.model_name != name)
     return bool(config.model_transaction_policy.decoupled) or any(
-        is_decoupled(model, configs) for model in inner
+        is_decoupled(step.model_name, configs, (*above, name)) for step in config.ensemble_scheduling.step
     )
 
 

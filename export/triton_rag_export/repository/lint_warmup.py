@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from triton_rag_export.repository.config import CONFIG_FILE, data_type_name, forwards_to, is_ensemble
-from triton_rag_export.repository.findings import REBUILD, Finding
+from triton_rag_export.repository.findings import REBUILD, RESTORE, Finding
 from triton_rag_export.repository.warmup import TRITON_TYPES, WARMUP_FOLDER, count_strings
 
 BUCKETS_FILE = "query_tokenizer.json"
 BUCKETED_MODELS = ("query_tokenizer", "query_encoder")
+SEARCH_MODEL, RETRIEVERS = "passage_search", ("dense", "bm25", "hybrid")
 _ITEM_BYTES = {triton: np.dtype(numpy).itemsize for numpy, triton in TRITON_TYPES.items()}
 
 
@@ -21,7 +22,7 @@ def check_warmup(repository: Path, configs: Mapping[str, Any]) -> Iterator[Findi
     for name, config in configs.items():
         if is_ensemble(config):
             continue
-        if not config.model_warmup and not forwards_to(config):
+        if not config.model_warmup and not _is_warmed_by_another(name, configs):
             yield Finding(
                 Path(name, CONFIG_FILE),
                 "is not warmed: it has no model_warmup",
@@ -30,11 +31,20 @@ def check_warmup(repository: Path, configs: Mapping[str, Any]) -> Iterator[Findi
         for sample in config.model_warmup:
             yield from _check_sample(repository, name, config, sample)
     yield from _check_buckets(repository, configs)
+    yield from _check_retrievers(configs)
+
+
+def _is_warmed_by_another(name: str, configs: Mapping[str, Any]) -> bool:
+    """Whether a model only forwards to another one, which is warmed itself."""
+    target = forwards_to(configs[name])
+    return target in configs and bool(configs[target].model_warmup)
 
 
 def _check_sample(repository: Path, name: str, config: Any, sample: Any) -> Iterator[Finding]:
     file = Path(name, CONFIG_FILE)
     declared = {tensor.name: tensor for tensor in config.input}
+    if sample.batch_size < 1:
+        yield Finding(file, f"warm-up {sample.name!r} has batch_size 0: nothing is sent", REBUILD)
     for key in sorted(set(sample.inputs) - set(declared)):
         yield Finding(file, f"warm-up {sample.name!r} sends {key!r}, which is no input of the model", REBUILD)
     for key, tensor in declared.items():
@@ -77,7 +87,11 @@ def _check_data(repository: Path, file: Path, sent: Any) -> Iterator[Finding]:
 def _check_buckets(repository: Path, configs: Mapping[str, Any]) -> Iterator[Finding]:
     """The tokenizer pads to its buckets; each must have been seen by the tokenizer and the encoder."""
     for path in sorted((repository / "query_tokenizer").glob(f"*/{BUCKETS_FILE}")):
-        buckets = json.loads(path.read_text(encoding="utf-8")).get("buckets", [])
+        try:
+            buckets = list(json.loads(path.read_text(encoding="utf-8"))["buckets"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            yield Finding(path.relative_to(repository), f"names no buckets ({error})", RESTORE)
+            continue
         for name in BUCKETED_MODELS:
             samples = {sample.name for sample in configs[name].model_warmup} if name in configs else set()
             missing = [bucket for bucket in buckets if f"bucket_{bucket}" not in samples]
@@ -87,6 +101,19 @@ def _check_buckets(repository: Path, configs: Mapping[str, Any]) -> Iterator[Fin
                     f"is not warmed for buckets {', '.join(map(str, missing))}",
                     f"add a sample for each, or {REBUILD}",
                 )
+
+
+def _check_retrievers(configs: Mapping[str, Any]) -> Iterator[Finding]:
+    """Each retriever is another way through the search, and must have been gone once."""
+    config = configs.get(SEARCH_MODEL)
+    samples = {sample.name for sample in config.model_warmup} if config is not None else set()
+    missing = [name for name in RETRIEVERS if name not in samples]
+    if samples and missing:
+        yield Finding(
+            Path(SEARCH_MODEL, CONFIG_FILE),
+            f"is not warmed for {', '.join(missing)}",
+            f"add a sample for each, or {REBUILD}",
+        )
 
 
 def _fits(declared: Any, sent: Any) -> bool:

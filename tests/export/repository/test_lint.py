@@ -1,39 +1,13 @@
 """Each fault that a repository can have is planted in a small one, and lint must name it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from export.repository.planting import Change, findings_about, input_of, plant, step_of
 from triton_rag_export.errors import RepositoryError
-from triton_rag_export.repository import lint, read_config, write_config
-
-Change = Callable[[Any], object]
-
-
-def findings_about(repository: Path, file: str) -> list[str]:
-    """What lint says of a file, but for the hash that the planting changed."""
-    found = [finding for finding in lint(repository) if str(finding.file) == file]
-    assert all(finding.advice for finding in found)
-    return [finding.problem for finding in found if not finding.problem.startswith("has changed")]
-
-
-def plant(repository: Path, model: str, change: Change) -> list[str]:
-    """Change a model's config, and give what lint says of it."""
-    path = repository / model / "config.pbtxt"
-    config = read_config(path)
-    change(config)
-    write_config(config, path)
-    return findings_about(repository, f"{model}/config.pbtxt")
-
-
-def step_of(config: Any, model: str) -> Any:
-    return next(step for step in config.ensemble_scheduling.step if step.model_name == model)
-
-
-def input_of(config: Any, name: str) -> Any:
-    return next(tensor for tensor in config.input if tensor.name == name)
+from triton_rag_export.repository import lint
 
 
 def test_a_fresh_repository_has_no_faults(repository: Path) -> None:
@@ -184,46 +158,9 @@ def test_an_optional_tensor_that_a_step_needs_is_named(repository: Path) -> None
     assert any("'QUERY' is optional, but" in problem for problem in plant(repository, "embed", change))
 
 
-def test_a_step_that_is_not_warmed_is_named(repository: Path) -> None:
-    problems = plant(repository, "passage_search", lambda config: config.ClearField("model_warmup"))
-    assert "is not warmed: it has no model_warmup" in problems
-
-
-def test_a_bucket_that_is_not_warmed_is_named(repository: Path) -> None:
-    problems = plant(repository, "query_encoder", lambda config: config.model_warmup.pop())
-    assert problems == ["is not warmed for buckets 180"]
-
-
-def test_a_warmup_file_that_is_missing_is_named(repository: Path) -> None:
-    (repository / "query_tokenizer/warmup/bucket_8.QUERY").unlink()
-    problems = findings_about(repository, "query_tokenizer/warmup/bucket_8.QUERY")
-    assert "is missing: a warm-up sample needs it" in problems
-
-
-def test_a_warmup_file_in_another_form_is_named(repository: Path) -> None:
-    (repository / "query_tokenizer/warmup/bucket_8.QUERY").write_text("just text")
-    problems = findings_about(repository, "query_tokenizer/warmup/bucket_8.QUERY")
-    assert "holds no serialized strings, the sample wants 1" in problems
-
-
-def test_a_warmup_sample_of_another_shape_is_named(repository: Path) -> None:
-    def change(config: Any) -> None:
-        config.model_warmup[0].inputs["EMBEDDING"].dims[0] = 3
-
-    (problem,) = plant(repository, "passage_search", change)
-    assert "sends 'EMBEDDING' as TYPE_FP32 [3], but the model takes TYPE_FP32 [30]" in problem
-
-
 def test_an_ensemble_that_carries_warmup_is_named(repository: Path) -> None:
     problems = plant(repository, "embed", lambda config: config.model_warmup.add(name="x"))
     assert "an ensemble may not carry model_warmup" in problems
-
-
-def test_the_model_that_only_forwards_needs_no_warmup_but_its_target(repository: Path) -> None:
-    def change(config: Any) -> None:
-        config.parameters["forwards_to"].string_value = "generatorr"
-
-    assert "forwards to 'generatorr', which is not in the repository" in plant(repository, "answer", change)
 
 
 def test_an_index_of_another_encoder_is_named_with_the_field(repository: Path) -> None:
@@ -270,3 +207,11 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
         lint(tmp_path)
     with pytest.raises(RepositoryError, match="is not a folder"):
         lint(tmp_path / "nothing")
+
+
+def test_ensembles_that_contain_each_other_are_named(repository: Path) -> None:
+    def becomes(step: str, ensemble: str) -> Change:
+        return lambda config: setattr(step_of(config, step), "model_name", ensemble)
+
+    assert plant(repository, "embed", becomes("query_encoder", "retrieve"))
+    assert plant(repository, "retrieve", becomes("query_encoder", "embed"))
