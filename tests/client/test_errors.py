@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import http
 import re
+import ssl
 from pathlib import Path
 
 import grpc
@@ -88,6 +89,12 @@ def test_every_transport_error_of_httpx2_is_one_of_ours(kind):
     }
     wanted = [ours for theirs, ours in expected.items() if issubclass(kind, theirs)]
     assert type(error) is (wanted[0] if wanted else errors.ProtocolError)
+
+
+def test_an_error_of_the_socket_that_the_http_library_lets_through_is_a_failed_connection():
+    for kind in (ssl.SSLError, ConnectionResetError):
+        assert type(http_library_failure(kind("it went wrong"))) is errors.ConnectionFailedError
+    assert type(http_library_failure(TimeoutError())) is errors.DeadlineExceededError
 
 
 @pytest.mark.parametrize("kind", [error for error in ALL_ERRORS if error not in NOT_SAID_BY_A_SERVER])

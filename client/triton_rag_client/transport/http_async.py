@@ -11,6 +11,7 @@ from triton_rag_client.core.http_wire import HttpReply
 from triton_rag_client.core.wire import failure
 from triton_rag_client.errors import DeadlineExceededError
 from triton_rag_client.transport.http_client import (
+    HTTP_LIBRARY_ERRORS,
     LIMITS,
     all_headers,
     built_request,
@@ -81,7 +82,7 @@ async def _in_time(doing: Awaitable[Result], timeout_s: float) -> Result:
             return await doing
     except TimeoutError as error:
         raise failure(DeadlineExceededError, "the time is up") from error
-    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+    except HTTP_LIBRARY_ERRORS as error:
         raise http_library_failure(error) from error
 
 

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
     from triton_rag_client.core.http_wire import HttpRequest
 
-__all__ = ["LIMITS", "all_headers", "built_request", "head_of", "http_library_failure"]
+__all__ = ["HTTP_LIBRARY_ERRORS", "LIMITS", "all_headers", "built_request", "head_of", "http_library_failure"]
 
 LIMITS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
 """As many requests at once as there are callers: the server, not the pool, says when it is full."""
+
+HttpLibraryError = httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL | OSError
+HTTP_LIBRARY_ERRORS: Final = (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError)
+"""What sending or reading may raise: the library lets some of its sockets' own errors through, such as an
+`ssl.SSLError` when the server refuses the client's certificate while the client reads."""
 
 
 def all_headers(headers: Mapping[str, str]) -> httpx2.Headers:
@@ -53,14 +58,18 @@ def head_of(response: httpx2.Response) -> HttpHead:
     return HttpHead(response.status_code, {name.lower(): value for name, value in response.headers.items()})
 
 
-def http_library_failure(error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL) -> RagError:
-    """The error for one of httpx2's."""
+def http_library_failure(error: HttpLibraryError) -> RagError:
+    """The error for one of `HTTP_LIBRARY_ERRORS`."""
     said = f"{type(error).__name__}: {error}"
     match error:
-        case httpx2.TimeoutException():
+        case httpx2.TimeoutException() | TimeoutError():
             return failure(DeadlineExceededError, said)
         case (
-            httpx2.NetworkError() | httpx2.ProxyError() | httpx2.RemoteProtocolError() | httpx2.StreamError()
+            httpx2.NetworkError()
+            | httpx2.ProxyError()
+            | httpx2.RemoteProtocolError()
+            | httpx2.StreamError()
+            | OSError()
         ):
             return failure(ConnectionFailedError, said)
         case _:

@@ -18,6 +18,7 @@ from triton_rag_client.core.http_wire import HttpReply
 from triton_rag_client.core.wire import failure
 from triton_rag_client.errors import DeadlineExceededError
 from triton_rag_client.transport.http_client import (
+    HTTP_LIBRARY_ERRORS,
     LIMITS,
     all_headers,
     built_request,
@@ -64,7 +65,7 @@ class HttpTransport:
         built.extensions["trace"] = _one_deadline(built.extensions["timeout"], timeout_s)
         try:
             return self._client.send(built, stream=is_stream)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except HTTP_LIBRARY_ERRORS as error:
             raise http_library_failure(error) from error
 
 
@@ -83,7 +84,7 @@ class _Stream:
     def receive(self, timeout_s: float) -> bytes | None:
         try:
             piece = next(self._pieces, None)
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
+        except HTTP_LIBRARY_ERRORS as error:
             if self._is_late:
                 raise failure(DeadlineExceededError, "the time is up") from error
             raise http_library_failure(error) from error
