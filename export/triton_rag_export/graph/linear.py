@@ -22,9 +22,6 @@ from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
 Precision = Literal["fp32", "fp16", "int8"]
 Floats = npt.NDArray[np.float32]
 
-SMALLEST_ROW = 1e-20
-"""Rows whose largest value is below this count as zero, so that no scale is zero."""
-
 
 @dataclass(frozen=True, slots=True)
 class LinearWeights:
@@ -132,6 +129,8 @@ def quantize_rows(
 ) -> QuantizedRows:
     """Quantize each row with its own scale, its largest absolute value / 127, around 128.
 
+    A row of zeros has scale zero: whatever bytes 0 / 0 becomes, times zero they are zeros again.
+
     Args:
         builder: the graph.
         rows: `(rows, inputs)` float32.
@@ -142,8 +141,7 @@ def quantize_rows(
         largest = builder.apply(
             "ReduceMax", builder.apply("Abs", rows), builder.constant([-1], np.int64), keepdims=1
         )
-        guarded = builder.apply("Max", largest, builder.constant(SMALLEST_ROW, np.float32))
-        scale = builder.apply("Mul", guarded, builder.constant(1 / 127, np.float32))
+        scale = builder.apply("Mul", largest, builder.constant(1 / 127, np.float32))
         return QuantizedRows(_quantize(builder, rows, scale, zero_points), scale, 128)
 
 
