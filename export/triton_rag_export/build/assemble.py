@@ -121,6 +121,8 @@ def _write_limits(recipe: Recipe, folders: dict[str, Path]) -> None:
             default_max_tokens=serving.default_max_tokens,
             max_queue=serving.max_queue,
             threads=serving.threads,
+            max_draft_tokens=serving.max_draft_tokens,
+            deterministic=serving.deterministic,
         ).save(folders["generator"])
 
 
