@@ -16,6 +16,7 @@ from generation import (
     read_timeout_s,
 )
 from generation.loading import load_engine
+from generation.metrics import MetricsPublisher
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 PASSAGE_TEXTS = ("PASSAGE_ID", "PASSAGE_TITLE", "PASSAGE_SOURCE", "PASSAGE_TEXT")
@@ -31,6 +32,7 @@ class TritonPythonModel:
         self._keys, self._outbox = CancellationKeys(), Outbox()
         self._engine = load_engine(Path(args["model_repository"]) / args["model_version"])
         self._engine.start()
+        self._metrics = MetricsPublisher(self._engine, pb_utils.MetricFamily)
 
     def execute(self, requests: list[Any]) -> None:
         """Hand every request over; a refused one is answered at once."""
@@ -45,12 +47,11 @@ class TritonPythonModel:
 
     def finalize(self) -> None:
         """Fail what is left and stop the engine: Triton has waited for requests in flight before this."""
-        self._engine.close()
-        self._outbox.close()
+        for part in (self._metrics, self._engine, self._outbox):
+            part.close()
 
     def _submit(self, request: Any, tensors: dict[str, Any]) -> None:
-        own_sink = _ResponseSink(request.get_response_sender(), tensors, self._keys.issue())
-        sink = self._outbox.posted(own_sink)
+        sink = self._outbox.posted(_ResponseSink(request.get_response_sender(), tensors, self._keys.issue()))
         try:
             options = GenerationOptions.parse(tensors, self._engine.settings)
             timeout_s = read_timeout_s(request.timeout(), request.parameters())
@@ -95,5 +96,5 @@ class _ResponseSink:
 
     def is_cancelled(self) -> bool:
         # Callers inside Triton cancel by key alone, and asking the sender is a round trip.
-        is_key_alone = self._fails_by_output or self._cancellation.is_cancelled
-        return self._cancellation.is_cancelled if is_key_alone else bool(self._sender.is_cancelled())
+        is_told = not self._fails_by_output and self._sender.is_cancelled()
+        return self._cancellation.is_cancelled or bool(is_told)

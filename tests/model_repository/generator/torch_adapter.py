@@ -25,6 +25,7 @@ class TorchAdapter:
         self.slots = slots
         self.capacity = capacity
         self.source_capacity = 0
+        self.cache_bytes = 8 * slots * capacity
         self.max_rows_a_step = capacity
         self.vocabulary_size = model.config.vocab_size
         self.end_token_ids = end_token_ids

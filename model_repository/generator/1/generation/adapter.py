@@ -72,6 +72,10 @@ class ModelAdapter(Protocol):
         """How many rows one slot may bring to a step; all slots may bring as many at once."""
 
     @property
+    def cache_bytes(self) -> int:
+        """Memory of all slots' caches."""
+
+    @property
     def vocabulary_size(self) -> int:
         """How many tokens there are: the width of the logits."""
 

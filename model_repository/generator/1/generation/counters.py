@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from generation.sequence import Sequence
+
 
 @dataclass(slots=True)
 class Counters:
@@ -17,6 +19,10 @@ class Counters:
         cancelled_requests: requests whose client went away.
         late_requests: requests that ran out of time.
         failed_requests: requests that a failing step ended.
+        first_tokens: answers that have begun.
+        first_token_seconds: from a request to its first token, waiting included; of all together.
+        later_tokens: tokens after the first of their answers.
+        later_token_seconds: what these took, all together.
     """
 
     steps: int = 0
@@ -28,9 +34,30 @@ class Counters:
     cancelled_requests: int = 0
     late_requests: int = 0
     failed_requests: int = 0
+    first_tokens: int = 0
+    first_token_seconds: float = 0.0
+    later_tokens: int = 0
+    later_token_seconds: float = 0.0
 
-    def count_tokens(self, drafted: int, gained: int) -> None:
-        """Add what one answer's share of a step gave: `gained` tokens, with `drafted` guesses verified."""
-        self.answer_tokens += gained
+    def count(self, sequence: Sequence, drafted: int, before: int, now_s: float) -> None:
+        """Add what an answer's share of a step gave.
+
+        Args:
+            sequence: the request; its `heard_s` becomes now when it gained tokens.
+            drafted: guesses that were verified.
+            before: tokens of the answer before the step.
+            now_s: the time on the engine's clock.
+        """
+        gained = sequence.answer_tokens - before
         self.drafted_tokens += drafted
-        self.accepted_tokens += max(gained - 1, 0)
+        if gained == 0:
+            return
+        self.answer_tokens += gained
+        self.accepted_tokens += gained - 1
+        seconds, sequence.heard_s = now_s - sequence.heard_s, now_s
+        if before == 0:
+            self.first_tokens += 1
+            self.first_token_seconds += seconds
+        else:
+            self.later_tokens += gained
+            self.later_token_seconds += seconds

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
-from generation.errors import OptionError
+from generation.errors import DeadlineError, OptionError
 
 _PARAMETER = "timeout"
 _US_A_SECOND = 1_000_000
@@ -51,3 +51,11 @@ def read_timeout_s(timeout_us: int, parameters: str) -> float | None:
             f"{_PARAMETER} is {given!r}; allowed: a whole number of microseconds above 0, or 0 for none"
         )
     return given / _US_A_SECOND if given else None
+
+
+def late_error(deadline: Deadline, answer_tokens: int) -> DeadlineError:
+    """What a request is told whose time is over after so many tokens of its answer."""
+    return DeadlineError(
+        f"the request was not answered within its timeout of {deadline.timeout_s:g} s, "
+        f"after {answer_tokens} tokens of the answer; allow more time, or fewer MAX_TOKENS"
+    )

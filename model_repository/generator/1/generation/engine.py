@@ -23,12 +23,11 @@ from tokenizers import Tokenizer
 from generation import delivery
 from generation.adapter import ModelAdapter, SlotRows, StepResult
 from generation.counters import Counters
-from generation.deadline import Deadline
+from generation.deadline import Deadline, late_error
 from generation.detokenizer import Detokenizer, special_token_ids
 from generation.draft_length import Speculation
 from generation.errors import (
     CancelledError,
-    DeadlineError,
     EngineClosedError,
     GenerationError,
     QueueFullError,
@@ -95,6 +94,11 @@ class Engine:
         return self._settings
 
     @property
+    def cache_bytes(self) -> int:
+        """Memory of all slots' caches."""
+        return self._adapter.cache_bytes
+
+    @property
     def running(self) -> int:
         """How many requests have a slot."""
         return self._scheduler.running
@@ -132,8 +136,10 @@ class Engine:
         prompt = checked_prompt(prompt_ids, self._adapter.vocabulary_size)
         self._adapter.check_room(len(prompt), options.max_tokens)
         detokenizer = Detokenizer(self._tokenizer, self._special_token_ids)
-        deadline = None if timeout_s is None else Deadline.after(timeout_s, self._clock())
+        now_s = self._clock()
+        deadline = None if timeout_s is None else Deadline.after(timeout_s, now_s)
         sequence = Sequence(prompt, options, sink, detokenizer, self._adapter.end_token_ids, deadline)
+        sequence.heard_s = now_s
         with self._changed:
             self._check_room()
             self._in_flight += 1
@@ -159,7 +165,7 @@ class Engine:
             result = self._adapter.step(rows, logits=self._needs_logits(rows))
         except Exception as error:
             logger.exception("a step over %d requests failed", len(planned))
-            self._fail_step(planned, _step_error(error))
+            self._fail_step(planned, StepError.of(error))
         else:
             self._learn(planned, time.perf_counter() - started_s)
             self._deliver(planned, result)
@@ -191,7 +197,7 @@ class Engine:
                 self.run_step()
             except Exception as error:  # ours: end the requests that it may concern, never the thread
                 logger.exception("the engine failed in a step")
-                self._fail(list(self._scheduler), _step_error(error))
+                self._fail(list(self._scheduler), StepError.of(error))
         self._receive()
         self._fail(list(self._scheduler), EngineClosedError("the generator was shut down; ask again"))
 
@@ -219,7 +225,7 @@ class Engine:
                 self._fail([sequence], CancelledError("the request was cancelled by who sent it"))
             elif sequence.deadline is not None and sequence.is_late(now_s):
                 self.counters.late_requests += 1
-                self._fail([sequence], _late(sequence.deadline, sequence.answer_tokens))
+                self._fail([sequence], late_error(sequence.deadline, sequence.answer_tokens))
 
     def _admit(self) -> None:
         """Give free slots to who waits; an encoder reads one source a step, so that nobody waits for many."""
@@ -233,7 +239,7 @@ class Engine:
             first_tokens = self._adapter.start(slot, sequence.prompt_ids)
         except Exception as error:
             logger.exception("a request could not be started")
-            self._fail([sequence], _step_error(error))
+            self._fail([sequence], StepError.of(error))
             return
         reused = self._prefixes.reuse(slot, sequence.prompt_ids)
         sequence.begin(first_tokens, past=reused)
@@ -266,7 +272,7 @@ class Engine:
                 before = sequence.answer_tokens
                 goes_on = delivery.advance(sequence, each.drafts, result.part(output, outputs))
                 sequence.past = len(sequence.token_ids) - 1
-                self.counters.count_tokens(len(each.drafts), sequence.answer_tokens - before)
+                self.counters.count(sequence, len(each.drafts), before, self._clock())
             output += outputs
             if not goes_on:
                 self._end(sequence)
@@ -287,14 +293,3 @@ class Engine:
         self._scheduler.remove(sequence)
         with self._changed:
             self._in_flight -= 1
-
-
-def _late(deadline: Deadline, answer_tokens: int) -> DeadlineError:
-    return DeadlineError(
-        f"the request was not answered within its timeout of {deadline.timeout_s:g} s, "
-        f"after {answer_tokens} tokens of the answer; allow more time, or fewer MAX_TOKENS"
-    )
-
-
-def _step_error(error: Exception) -> StepError:
-    return StepError(f"generation failed in this step ({type(error).__name__}: {error}); ask again")

@@ -15,7 +15,7 @@
 `status` is the name of the status that a server answers with, as Triton and gRPC call it.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "CancelledError",
@@ -84,3 +84,8 @@ class DeadlineError(GenerationError):
 
 class StepError(GenerationError):
     """A step of the model failed, or its result could not be used."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """What the requests of a step are told when something raised in it."""
+        return cls(f"generation failed in this step ({type(error).__name__}: {error}); ask again")

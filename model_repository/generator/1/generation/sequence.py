@@ -63,6 +63,7 @@ class Sequence:
         deadline: when it has to have ended; None: never.
         acceptance: how often its drafted tokens are right.
         silent_steps: steps with rows of it since its sink heard of it.
+        heard_s: when its last tokens came, or the request itself, on the engine's clock.
 
     Args:
         prompt_ids: the prompt, not empty.
@@ -89,6 +90,7 @@ class Sequence:
         self.deadline = deadline
         self.acceptance = Acceptance()
         self.silent_steps = 0
+        self.heard_s = 0.0
         self._first_tokens = 0
         self._max_tokens = options.max_tokens
         self._end_token_ids = end_token_ids
