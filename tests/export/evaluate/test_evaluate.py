@@ -103,7 +103,7 @@ def test_an_error_of_the_code_that_serves_is_an_error_of_ours(
     settings = json.loads(path.read_text())
     path.unlink()
     path.write_text(json.dumps(settings | {"vocabulary_size": 3}))
-    with pytest.raises(EvaluationError, match="INPUT_IDS holds .* allowed are 0 to 2"):
+    with pytest.raises(EvaluationError, match=r"INPUT_IDS holds .* allowed are 0 to 2"):
         evaluate(repository, questions_file(tmp_path, *QUESTIONS), Counter())
 
 
