@@ -2,6 +2,7 @@
 
 import pytest
 from google.protobuf import text_format
+from query_tokenization import OPTIONS
 from triton_rag_client.contract import MODELS, ModelContract, TensorContract
 from triton_rag_export.served import SERVED_MODELS, model_repository_folder
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
@@ -91,6 +92,14 @@ def test_the_watch_over_streams_is_asked_about_every_response_in_order() -> None
     config = CONFIGS["stream_watch"]
     assert not config.HasField("dynamic_batching")
     assert [group.count for group in config.instance_group] == [1]
+
+
+def test_the_first_step_of_every_ensemble_knows_the_options_from_what_nobody_reads() -> None:
+    optional = {tensor.name for config in ENSEMBLES.values() for tensor in config.input if tensor.optional}
+    assert set(OPTIONS) == optional
+    assert {config.ensemble_scheduling.step[0].model_name for config in ENSEMBLES.values()} == {
+        "query_tokenizer"
+    }
 
 
 def test_options_mean_the_same_in_every_model_that_takes_them() -> None:

@@ -11,6 +11,10 @@ from triton_rag_client import Delta, RagClient, RagError
 Start = Callable[..., list["RunningStream"]]
 
 
+class EndedTooEarlyError(Exception):
+    """A stream ended before what was waited for."""
+
+
 class RunningStream:
     """A stream that is read as fast as it comes, until it ends or is left.
 
@@ -37,11 +41,21 @@ class RunningStream:
         return self._thread.is_alive()
 
     def wait_until_taken(self) -> None:
-        """Wait for the first delta: the server has the request, in a slot or in the queue."""
+        """Wait for the first delta: the server has the request, in a slot or in the queue.
+
+        Raises:
+            EndedTooEarlyError: there was none.
+            RagError: the stream failed before.
+        """
         self._taken.result()
 
     def wait_until_it_has_a_slot(self) -> None:
-        """Wait for the first token."""
+        """Wait for the first token.
+
+        Raises:
+            EndedTooEarlyError: there was none.
+            RagError: the stream failed before.
+        """
         self._first_token.result()
 
     def wait_until_it_ended(self) -> None:
@@ -54,17 +68,18 @@ class RunningStream:
         self._thread.join()
 
     def _read(self) -> None:
-        with closing(self._deltas) as deltas:
-            try:
+        try:
+            with closing(self._deltas) as deltas:
                 for delta in deltas:
                     self._keep(delta)
                     if self._is_left.is_set():
                         return
-            except RagError as error:
-                self.error = error
-                for waited_for in (self._taken, self._first_token):
-                    if not waited_for.done():
-                        waited_for.set_exception(error)
+        except RagError as error:
+            self.error = error
+        finally:
+            for waited_for in (self._taken, self._first_token):
+                if not waited_for.done():
+                    waited_for.set_exception(self.error or EndedTooEarlyError(f"the last was {self.last}"))
 
     def _keep(self, delta: Delta) -> None:
         self.last = delta

@@ -2,9 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import numpy as np
 import pytest
 from integration.raw_requests import Ask, Refusal, Tensors, text_rows
+from triton_rag_server import TritonServer
 
 pytestmark = pytest.mark.integration
 
@@ -15,10 +17,14 @@ def number(value: float, dtype: type = np.int32) -> np.ndarray:
     return np.array([[value]], dtype=dtype)
 
 
-def refusal(ask: Ask, model: str, tensors: Tensors) -> Refusal:
-    answer = ask(model, tensors)
+def refusal(ask: Ask, model: str, tensors: Tensors, timeout_us: int = 0) -> Refusal:
+    answer = ask(model, tensors, timeout_us)
     assert isinstance(answer, Refusal), f"{model} accepted {tensors}"
     return answer
+
+
+def post_json(server: TritonServer, path: str, body: dict[str, object]) -> httpx2.Response:
+    return httpx2.post(f"{server.http_url}/v2/models/{path}", json=body, timeout=120)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +36,7 @@ def server_answers_afterwards(ask: Ask) -> None:
     assert any(b"join" in text for text in found["PASSAGE_TEXT"])
 
 
-@pytest.mark.parametrize("model", ["embed", "retrieve", "rag"])
+@pytest.mark.parametrize("model", ["embed", "retrieve", "rag", "rag_stream"])
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -49,6 +55,7 @@ def test_a_query_that_is_no_text_is_refused_by_name(
     assert words in answer.message
 
 
+@pytest.mark.parametrize("model", ["rag", "rag_stream"])
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -72,29 +79,87 @@ def test_a_query_that_is_no_text_is_refused_by_name(
         pytest.param("STOP", text_rows("x" * 10_000), id="STOP long"),
     ],
 )
-def test_an_option_out_of_range_is_refused_by_name(ask: Ask, option: str, value: np.ndarray) -> None:
-    answer = refusal(ask, "rag", {"QUERY": text_rows(QUERY), option: value})
+def test_an_option_out_of_range_is_refused_by_name(
+    ask: Ask, model: str, option: str, value: np.ndarray
+) -> None:
+    answer = refusal(ask, model, {"QUERY": text_rows(QUERY), option: value})
     assert answer.status == "INVALID_ARGUMENT"
     assert option in answer.message
 
 
-@pytest.mark.parametrize(
-    "tensors",
-    [
-        pytest.param({"QUERY": number(1)}, id="QUERY as INT32"),
-        pytest.param(
-            {"QUERY": text_rows(QUERY), "MAX_TOKENS": number(8, np.int64)}, id="MAX_TOKENS as INT64"
-        ),
-        pytest.param({"QUERY": text_rows(QUERY).reshape(1)}, id="QUERY without a batch dimension"),
-        pytest.param({"QUERY": np.array([[b"a", b"b"]], np.object_)}, id="two queries in a row"),
-        pytest.param({"QUERY": text_rows(QUERY), "TOP_K": np.ones((1, 2), np.int32)}, id="two TOP_K"),
-        pytest.param({"QUERY": text_rows("a", "b")}, id="more rows than rag takes"),
-        pytest.param({"MAX_TOKENS": number(8)}, id="no QUERY"),
-        pytest.param({"QUERY": text_rows(QUERY), "UNKNOWN": number(1)}, id="an unknown tensor"),
-    ],
-)
+WRONG_TENSORS = [
+    pytest.param({"QUERY": number(1)}, id="QUERY as INT32"),
+    pytest.param({"QUERY": text_rows(QUERY), "MAX_TOKENS": number(8, np.int64)}, id="MAX_TOKENS as INT64"),
+    pytest.param({"QUERY": text_rows(QUERY).reshape(1)}, id="QUERY without a batch dimension"),
+    pytest.param({"QUERY": np.array([[b"a", b"b"]], np.object_)}, id="two queries in a row"),
+    pytest.param({"QUERY": text_rows(QUERY), "TOP_K": np.ones((1, 2), np.int32)}, id="two TOP_K"),
+    pytest.param({"QUERY": text_rows("a", "b")}, id="more rows than rag takes"),
+    pytest.param({"MAX_TOKENS": number(8)}, id="no QUERY"),
+    pytest.param({"QUERY": text_rows(QUERY), "UNKNOWN": number(1)}, id="an unknown tensor"),
+]
+
+
+@pytest.mark.parametrize("tensors", WRONG_TENSORS)
 def test_a_wrong_dtype_or_shape_is_refused(ask: Ask, tensors: Tensors) -> None:
     assert refusal(ask, "rag", tensors).status == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("tensors", [wrong for wrong in WRONG_TENSORS if wrong.id != "no QUERY"])
+def test_a_stream_of_a_wrong_dtype_or_shape_is_refused(ask_grpc: Ask, tensors: Tensors) -> None:
+    """The one without a QUERY is left out: Triton 2.51 ends its stream without a response."""
+    assert refusal(ask_grpc, "rag_stream", tensors).message
+
+
+@pytest.mark.parametrize("path", ["rag/generate", "rag_stream/generate_stream"])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"QUERY": 1}, {"QUERY": ["a", "b"]}, {"MAX_TOKENS": "x"}, {"MAX_TOKENS": 1.5}, {"TOP_K": [1, 1]}],
+    ids=str,
+)
+def test_json_of_a_wrong_dtype_or_shape_is_refused(
+    rag_server: TritonServer, path: str, wrong: dict[str, object]
+) -> None:
+    response = post_json(rag_server, path, {"QUERY": QUERY, **wrong})
+    assert response.status_code in (400, 500)  # Triton calls JSON of another type an error of its own
+    assert response.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["rag/generate", "rag_stream/generate_stream"])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"temperature": 0.7}, "temperature is no option; did you mean TEMPERATURE?"),
+        ({"parameters": {"max_new_tokens": 8}}, "max_new_tokens is no option; did you mean MAX_TOKENS?"),
+        ({"timeout": 1.5}, "timeout is 1.5; allowed: a whole number of microseconds"),
+    ],
+    ids=str,
+)
+def test_a_key_that_is_no_option_is_refused_by_name(
+    rag_server: TritonServer, path: str, wrong: dict[str, object], said: str
+) -> None:
+    response = post_json(rag_server, path, {"QUERY": QUERY, **wrong})
+    assert response.status_code == 400
+    assert said in response.text
+
+
+def test_an_option_of_another_model_is_refused(rag_server: TritonServer) -> None:
+    response = post_json(rag_server, "retrieve/generate", {"QUERY": QUERY, "MAX_TOKENS": 8})
+    assert response.status_code == 400
+    assert "MAX_TOKENS came as a parameter" in response.text
+
+
+@pytest.mark.parametrize("path", ["rag/generate", "rag_stream/generate_stream"])
+def test_the_keys_of_triton_itself_are_taken(rag_server: TritonServer, path: str) -> None:
+    keys = {"id": "7", "timeout": 100_000_000, "priority": 1, "triton_trace": True, "MAX_TOKENS": 2}
+    response = post_json(rag_server, path, {"QUERY": QUERY, **keys})
+    assert response.status_code == 200
+    assert "error" not in response.text
+
+
+def test_a_request_out_of_time_is_told_so(ask: Ask) -> None:
+    answer = refusal(ask, "rag", {"QUERY": text_rows(QUERY)}, timeout_us=1)
+    assert answer.status in ("CANCELLED", "INVALID_ARGUMENT")  # by HTTP, Triton 2.51 says 400 to both
+    assert "was not answered within its timeout of 1e-06 s" in answer.message
 
 
 def test_one_bad_row_leaves_its_neighbours_unhurt(ask: Ask) -> None:

@@ -1,9 +1,11 @@
 """Faults on a live server: clients that leave, a full house, damaged weights, a dead process."""
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,8 +69,7 @@ def test_a_client_that_leaves_in_mid_stream_frees_its_slot(
 
 def test_an_answer_out_of_time_frees_its_slot(client: RagClient, slots: int, start_streams: Start) -> None:
     staying = start_streams(client, slots - 1)
-    with pytest.raises(DeadlineExceededError):
-        client.ask(QUESTION, timeout_s=3, **LONG)
+    run_out_of_time(client)
     assert client.ask(QUESTION, **SHORT).answer_tokens
     assert all(stream.is_running for stream in staying)
 
@@ -121,19 +122,40 @@ def test_a_step_that_fails_ends_its_requests_with_the_reason(own_repository: Pat
                 assert client.retrieve(QUESTION)
 
 
-def test_a_generator_that_dies_fails_its_streams_and_comes_back_by_itself(
+def test_a_generator_that_dies_fails_all_it_holds_and_comes_back_by_itself(
     own_repository: Path, tmp_path: Path, slots: int, start_streams: Start
 ) -> None:
     patient = RetryPolicy(attempts=1000, longest_pause_s=1.0)
-    with own_server(own_repository, tmp_path / "log") as server, RagClient(server.grpc_url) as client:
-        streams = start_streams(client, slots)
+    with (
+        own_server(own_repository, tmp_path / "log") as server,
+        RagClient(server.grpc_url, retry=ONCE) as by_grpc,
+        RagClient(server.http_url, retry=ONCE) as by_http,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        streams = start_streams(by_grpc, slots - 3) + start_streams(by_http, 1)
+        taken = taken_by_the_generator(server)
+        answers = [pool.submit(client.ask, QUESTION, **LONG) for client in (by_grpc, by_http)]
+        wait_until_the_generator_has_taken(server, taken + len(answers))
         generator_process(server).kill()
         for stream in streams:
             stream.wait_until_it_ended()
-            assert isinstance(stream.error, UnavailableError | ServerError | RequestCancelledError)
+        for error in [stream.error for stream in streams] + [answer.exception() for answer in answers]:
+            assert isinstance(error, UnavailableError | ServerError | RequestCancelledError)
+            assert re.search("closed|disconnected|reset|shutting down|cancelled", str(error))
         for url in (server.grpc_url, server.http_url):
             with RagClient(url, retry=patient, timeout_s=300) as later:
                 assert later.ask(QUESTION, **SHORT).answer_tokens
+
+
+def test_a_fault_in_a_step_itself_is_an_error_and_not_a_silence(own_repository: Path, tmp_path: Path) -> None:
+    gathering = version_folder(own_repository, "answer") / "answering" / "gathering.py"
+    gathering.write_text(gathering.read_text() + "\n\ndef gather(deltas):\n    return 1 / 0\n")
+    with own_server(own_repository, tmp_path / "log") as server:
+        for url in (server.grpc_url, server.http_url):
+            with RagClient(url, retry=ONCE, timeout_s=60) as client:
+                with pytest.raises(ServerError, match=r"the answer failed \(ZeroDivisionError"):
+                    client.ask(QUESTION, **SHORT)
+                assert list(client.stream(QUESTION, **SHORT))
 
 
 def test_a_server_told_to_stop_lets_running_answers_end_and_takes_no_more(
@@ -162,6 +184,29 @@ def test_nobody_but_the_server_s_owner_may_unload_a_model(rag_server: TritonServ
         pytest.raises(InferenceServerException, match="restricted"),
     ):
         control.unload_model("rag")
+
+
+def run_out_of_time(client: RagClient) -> None:
+    """Give an answer less and less time, until it needs more than it has: machines differ in speed."""
+    timeout_s = 3.0
+    while True:
+        try:
+            client.ask(QUESTION, timeout_s=timeout_s, **LONG)
+        except DeadlineExceededError:
+            return
+        timeout_s /= 2
+
+
+def wait_until_the_generator_has_taken(server: TritonServer, requests: int) -> None:
+    """Wait until so many requests, besides those that warmed it, have reached the engine."""
+    while taken_by_the_generator(server) < requests:
+        pass
+
+
+def taken_by_the_generator(server: TritonServer) -> int:
+    with InferenceServerClient(server.grpc_url.removeprefix("grpc://")) as statistics:
+        (model,) = statistics.get_inference_statistics("generator").model_stats
+        return int(model.execution_count)
 
 
 def ask_until_it_is_refused(client: RagClient) -> None:

@@ -5,12 +5,13 @@ import json
 import httpx2
 import numpy as np
 import pytest
-from triton_rag_client import RagClient
+from triton_rag_client import RagClient, RowsRefusedError
 from triton_rag_server import TritonServer
 
 pytestmark = pytest.mark.integration
 
 QUESTION = "How do I join two path components?"
+NO_WORD = "zzzqqqxxy"  # is in no passage
 
 
 def test_an_answer_carries_its_passages_and_counts(client: RagClient) -> None:
@@ -31,7 +32,7 @@ def test_a_stream_gives_the_passages_first_and_then_the_same_answer(client: RagC
     assert all(not delta.passages for delta in deltas[1:])
     assert [delta.finish_reason for delta in deltas if delta.finish_reason] == [answer.finish_reason]
     assert deltas[-1].answer_tokens == answer.answer_tokens
-    assert len(deltas) > 2
+    assert deltas[0].answer_tokens < answer.answer_tokens  # it did not wait for the whole answer
 
 
 def test_both_protocols_answer_alike(rag_server: TritonServer) -> None:
@@ -52,11 +53,50 @@ def test_each_retriever_finds_the_passage(client: RagClient, retriever: str) -> 
 
 
 def test_a_batch_of_queries_gives_each_its_own(client: RagClient) -> None:
-    queries = ["sort a list", "", "open a file for reading", "ein Wörterbuch mit Umlauten 🐍"]
-    good = [query for query in queries if query]
-    together = client.embed(good)
-    for query, vector in zip(good, together, strict=True):
+    queries = ["sort a list", "open a file for reading", "ein Wörterbuch mit Umlauten 🐍"]
+    for query, vector in zip(queries, client.embed(queries), strict=True):
         assert np.array_equal(client.embed(query), vector)
+
+
+def test_a_refused_query_costs_its_neighbours_nothing(client: RagClient) -> None:
+    with pytest.raises(RowsRefusedError) as refused:
+        client.embed(["sort a list", "", "open a file for reading"])
+    assert list(refused.value.errors) == [1]
+    assert "QUERY '' is empty" in refused.value.errors[1]
+    first, nothing, last = refused.value.results
+    assert nothing is None
+    assert np.array_equal(first, client.embed("sort a list"))
+    assert np.array_equal(last, client.embed("open a file for reading"))
+
+
+def test_a_query_that_finds_nothing_is_answered_without_passages(client: RagClient) -> None:
+    assert client.retrieve(NO_WORD, retriever="bm25") == ()
+    answer = client.ask(NO_WORD, retriever="bm25", max_tokens=4)
+    assert (answer.passages, answer.passages_used) == ((), 0)
+    assert answer.text
+    deltas = list(client.stream(NO_WORD, retriever="bm25", max_tokens=4))
+    assert all(delta.passages == () for delta in deltas)
+    assert "".join(delta.text for delta in deltas) == answer.text
+
+
+@pytest.mark.parametrize("query", [NO_WORD, f"splitdrive splitroot {NO_WORD}"])
+@pytest.mark.parametrize("path", ["retrieve/generate", "rag/generate", "rag_stream/generate_stream"])
+def test_json_has_as_many_passages_as_were_found_and_no_nan(
+    rag_server: TritonServer, path: str, query: str
+) -> None:
+    body = {"QUERY": query, "RETRIEVER": "bm25", "PASSAGES_K": 20}
+    if not path.startswith("retrieve"):
+        body["MAX_TOKENS"] = 2
+    response = httpx2.post(f"{rag_server.http_url}/v2/models/{path}", json=body, timeout=120)
+    first = response.text.removeprefix("data: ").splitlines()[0]
+    reply = json.loads(first, parse_constant=lambda name: pytest.fail(f"{name} in {first}"))
+    found = [reply[f"PASSAGE_{name}"] for name in ("ID", "TITLE", "SOURCE", "TEXT", "SCORE")]
+    columns = [column if isinstance(column, list) else [column] for column in found]  # Triton unpacks one
+    count = len(columns[0])
+    assert (count == 0) == (query == NO_WORD)
+    assert count < 20
+    assert [len(column) for column in columns] == [count] * 5
+    assert all(columns[0])
 
 
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(client: RagClient) -> None:

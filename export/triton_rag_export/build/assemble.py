@@ -123,6 +123,8 @@ def _write_limits(recipe: Recipe, parts: Parts, folders: dict[str, Path]) -> Non
             default_max_tokens=serving.default_max_tokens,
             max_queue=serving.max_queue,
             threads=serving.threads,
+            max_draft_tokens=serving.max_draft_tokens,
+            deterministic=serving.deterministic,
         ).save(folders["generator"])
 
 

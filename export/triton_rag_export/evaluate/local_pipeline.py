@@ -98,8 +98,8 @@ class LocalPipeline:
     def _start_generator(self) -> tuple["Engine", "PromptBuilder", "ServingSettings"]:
         from generation import Engine, ServingSettings
         from generation.causal import CausalAdapter
+        from generation.loading import load_tokenizer
         from prompting import PromptBuilder
-        from tokenizers import Tokenizer
 
         folder = version_folder(self._repository, "generator")
         with served_errors_as(RepositoryError, UNUSABLE):
@@ -107,8 +107,9 @@ class LocalPipeline:
             adapter = CausalAdapter.load(
                 folder, slots=settings.slots, capacity=settings.context_tokens, threads=self._threads
             )
+            tokenizer = load_tokenizer(folder)
             prompts = PromptBuilder.load(version_folder(self._repository, "prompt_builder"))
-        self._engine = Engine(adapter, Tokenizer.from_file(str(folder / "tokenizer.json")), settings)
+        self._engine = Engine(adapter, tokenizer, settings)
         self._engine.start()
         return self._engine, prompts, settings
 

@@ -66,7 +66,7 @@ def build_causal_graph(model: CausalModel, *, precision: Precision, positions: i
     for a slot without rows; `query_lengths` (B,) int32, the slot's rows; `capacity` () int32, always C;
     `past_key_<layer>` and `past_value_<layer>` (B, kv_heads, C, head_size).
 
-    Outputs: `next_token_ids` (O,) int64; `logits` (O, vocabulary); `present_key_<layer>` and
+    Outputs: `logits` (O, vocabulary); `present_key_<layer>` and
     `present_value_<layer>`, to be bound to the same buffers as the past.
 
     Args:
@@ -186,15 +186,17 @@ def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str, zero_points: 
 
 
 def _predict(build: _Build, hidden: str) -> None:
-    """Logits and the most probable token of the output rows."""
+    """Logits of the output rows.
+
+    The most probable token is found outside: on a CPU the caller reads the same memory, and ArgMax takes
+    twenty times as long as NumPy's (0.53 ms against 0.03 for eight rows of 49,152).
+    """
     graph, model = build.graph, build.model
     normal = _normalize(build, hidden, model.final_norm, "final_norm")
     logits = _head(build, normal)
     vocabulary = model.vocabulary_size
     graph.apply_named("Identity", [logits], ["logits"])
     graph.output("logits", np.float32, ["output_rows", vocabulary])
-    graph.apply_named("ArgMax", ["logits"], ["next_token_ids"], axis=1, keepdims=0)
-    graph.output("next_token_ids", np.int64, ["output_rows"])
 
 
 def _head(build: _Build, normal: str) -> str:

@@ -1,13 +1,15 @@
 """Triton adapter of `answer`: forwards a request to the decoupled `generator`, answers once."""
 
-import json
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from answering import Delta, IncompleteStreamError, gather
+from answering import AnsweringError, Delta, gather, read_timeout_us
+
+logger = logging.getLogger(__name__)
 
 ANSWER_OUTPUTS = ["ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS"]
 GENERATOR_OUTPUTS = [*ANSWER_OUTPUTS, "REQUEST_KEY", "ERROR", "ERROR_STATUS"]
@@ -30,8 +32,12 @@ class TritonPythonModel:
             answer = gather(self._deltas(request, sender))
         except _GeneratorError as error:
             response = pb_utils.InferenceResponse(error=error.args[0])
-        except IncompleteStreamError as error:
-            response = pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+        except AnsweringError as error:
+            response = pb_utils.InferenceResponse(error=_error(str(error), error.status))
+        except Exception as error:  # whatever it is: a request without a response is waited for without end
+            logger.exception("a request could not be answered")
+            reason = f"the answer failed ({error!r}); see the server's log"
+            response = pb_utils.InferenceResponse(error=_error(reason, "INTERNAL"))
         else:
             tensors = [
                 _tensor("ANSWER", answer.text, np.object_),
@@ -47,8 +53,7 @@ class TritonPythonModel:
             model_name="generator",
             requested_output_names=GENERATOR_OUTPUTS,
             inputs=[*request.inputs(), _tensor("ERROR_AS_OUTPUT", 1, np.int32)],
-            parameters=json.loads(request.parameters() or "{}"),
-            timeout=request.timeout(),
+            timeout=read_timeout_us(request.timeout(), request.parameters()),
         )
         for response in forwarded.exec(decoupled=True):
             if response.has_error():
@@ -56,7 +61,7 @@ class TritonPythonModel:
             values = {tensor.name(): tensor.as_numpy().reshape(-1)[0] for tensor in response.output_tensors()}
             if values:  # the final response of a decoupled model is empty
                 if values["ERROR"]:
-                    raise _GeneratorError(_error(values["ERROR"], values["ERROR_STATUS"]))
+                    raise _GeneratorError(_error(values["ERROR"].decode(), values["ERROR_STATUS"].decode()))
                 if sender.is_cancelled():
                     _cancel(values["REQUEST_KEY"])
                 yield Delta(
@@ -83,8 +88,8 @@ class _GeneratorError(Exception):
     """Carries the generator's TritonError, with its code, to the response."""
 
 
-def _error(message: bytes, status: bytes) -> Any:
-    return pb_utils.TritonError(message.decode(), getattr(pb_utils.TritonError, status.decode()))
+def _error(message: str, status: str) -> Any:
+    return pb_utils.TritonError(message, getattr(pb_utils.TritonError, status))
 
 
 def _tensor(name: str, value: object, dtype: type) -> Any:

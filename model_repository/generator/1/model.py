@@ -12,15 +12,15 @@ from generation import (
     Delta,
     GenerationError,
     GenerationOptions,
+    Outbox,
     read_timeout_s,
 )
 from generation.loading import load_engine
 
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 PASSAGE_TEXTS = ("PASSAGE_ID", "PASSAGE_TITLE", "PASSAGE_SOURCE", "PASSAGE_TEXT")
-NO_PASSAGES = dict.fromkeys(PASSAGE_TEXTS, np.empty((1, 0), np.object_)) | {
-    "PASSAGE_SCORE": np.empty((1, 0), np.float32)
-}
+NO_PASSAGES = dict.fromkeys(PASSAGE_TEXTS, np.empty((1, 0), np.object_))
+NO_PASSAGES["PASSAGE_SCORE"] = np.empty((1, 0), np.float32)
 
 
 class TritonPythonModel:
@@ -28,7 +28,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model that lies beside this file and start the engine."""
-        self._keys = CancellationKeys()
+        self._keys, self._outbox = CancellationKeys(), Outbox()
         self._engine = load_engine(Path(args["model_repository"]) / args["model_version"])
         self._engine.start()
 
@@ -46,9 +46,11 @@ class TritonPythonModel:
     def finalize(self) -> None:
         """Fail what is left and stop the engine: Triton has waited for requests in flight before this."""
         self._engine.close()
+        self._outbox.close()
 
     def _submit(self, request: Any, tensors: dict[str, Any]) -> None:
-        sink = _ResponseSink(request.get_response_sender(), tensors, self._keys.issue())
+        own_sink = _ResponseSink(request.get_response_sender(), tensors, self._keys.issue())
+        sink = self._outbox.posted(own_sink)
         try:
             options = GenerationOptions.parse(tensors, self._engine.settings)
             timeout_s = read_timeout_s(request.timeout(), request.parameters())
@@ -61,8 +63,7 @@ class _ResponseSink:
     """Sends one answer; the first response carries the passages that came with the request."""
 
     def __init__(self, sender: Any, tensors: dict[str, Any], cancellation: Cancellation) -> None:
-        self._sender = sender
-        self._cancellation = cancellation
+        self._sender, self._cancellation = sender, cancellation
         self._fails_by_output = "ERROR_AS_OUTPUT" in tensors
         used = tensors.get("PASSAGES_USED", np.zeros((1, 1), np.int32))
         self._same = {"REQUEST_KEY": np.array([[cancellation.key]], np.object_), "PASSAGES_USED": used}
@@ -79,7 +80,7 @@ class _ResponseSink:
         }
         outputs |= self._same | self._passages
         self._passages = NO_PASSAGES
-        # Named, so that they outlive send(): it drops outputs that nobody requested, and without the GIL.
+        # Named, so that they outlive send(), which drops unrequested ones without the GIL.
         tensors = [pb_utils.Tensor(*output) for output in outputs.items()]
         self._sender.send(pb_utils.InferenceResponse(tensors), FINAL if delta.finish_reason or error else 0)
 
@@ -93,4 +94,6 @@ class _ResponseSink:
             self._sender.send(pb_utils.InferenceResponse(error=reason), flags=FINAL)
 
     def is_cancelled(self) -> bool:
-        return self._cancellation.is_cancelled or bool(self._sender.is_cancelled())
+        # Callers inside Triton cancel by key alone, and asking the sender is a round trip.
+        is_key_alone = self._fails_by_output or self._cancellation.is_cancelled
+        return self._cancellation.is_cancelled if is_key_alone else bool(self._sender.is_cancelled())

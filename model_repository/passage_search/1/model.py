@@ -1,6 +1,5 @@
 """Triton's adapter of `passage_search`: tensors in, one search for all rows of all requests, tensors out."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from passage_search import (
     read_rows,
     refusal,
     serving_encoder,
+    serving_threads,
 )
-
-SERVING_FILE = "serving.json"
 
 
 class TritonPythonModel:
@@ -28,11 +26,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Open the index that lies beside this file; refuse one that another encoder made."""
         folder = Path(args["model_repository"]) / args["model_version"]
-        serving = folder / SERVING_FILE
-        threads = (
-            json.loads(serving.read_text(encoding="utf-8")).get("threads", 0) if serving.is_file() else 0
-        )
-        self.search = PassageSearch.load(folder, threads)
+        self.search = PassageSearch.load(folder, serving_threads(folder))
         if encoder := serving_encoder(folder):
             check_encoder(self.search.settings.encoder, encoder)
 
@@ -49,7 +43,7 @@ class TritonPythonModel:
         if reason := refusal(rows):
             error = pb_utils.TritonError(reason, pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=error)
-        result = lay_out(rows, found, self.search)
+        result = lay_out(rows, found)
         texts = [pb_utils.Tensor(f"PASSAGE_{name.upper()}", tensor) for name, tensor in result.texts.items()]
         scores = pb_utils.Tensor("PASSAGE_SCORE", result.scores)
         return pb_utils.InferenceResponse([*texts, scores, pb_utils.Tensor("ERROR", result.errors)])

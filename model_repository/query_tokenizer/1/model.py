@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from query_tokenization import QueryTokenizer
+from query_tokenization import QueryTokenizer, UnknownParameterError, check_parameters
 
 
 class TritonPythonModel:
@@ -20,11 +20,14 @@ class TritonPythonModel:
         return [self._respond(request) for request in requests]
 
     def _respond(self, request: Any) -> Any:
+        try:
+            check_parameters(request.parameters())
+        except UnknownParameterError as error:
+            return _refusal(str(error))
         queries = pb_utils.get_input_tensor_by_name(request, "QUERY").as_numpy().reshape(-1)  # (rows,)
         tokenized = self.tokenizer.encode([bytes(query) for query in queries])
         if not tokenized.lengths.any():
-            error = pb_utils.TritonError(tokenized.errors[0], pb_utils.TritonError.INVALID_ARG)
-            return pb_utils.InferenceResponse(error=error)
+            return _refusal(tokenized.errors[0])
         errors = np.array([error.encode() for error in tokenized.errors], dtype=np.object_)
         return pb_utils.InferenceResponse(
             [
@@ -33,3 +36,8 @@ class TritonPythonModel:
                 pb_utils.Tensor("ERROR", errors[:, None]),
             ]
         )
+
+
+def _refusal(reason: str) -> Any:
+    error = pb_utils.TritonError(reason, pb_utils.TritonError.INVALID_ARG)
+    return pb_utils.InferenceResponse(error=error)

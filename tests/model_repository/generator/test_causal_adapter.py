@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 from generation import Engine, ServingSettings, SettingsError, SlotRows
-from generation.causal import BINDINGS_KEPT, CausalAdapter
-from generation.causal_binding import StepShape
+from generation.causal import CausalAdapter
+from generation.causal_binding import Stretch
+from generation.draft_length import Speculation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_repository.generator.conftest import random_prompt, run_until_idle
@@ -143,12 +144,22 @@ def test_slots_without_rows_keep_their_caches(adapter):
 
 
 def test_the_caches_are_written_in_place(adapter):
-    shape = StepShape(rows=2, first_slot=2, slots=1, longest=2, outputs=0, logits=False)
     adapter.step([share(2, [5, 6], 0, 0)], logits=False)
 
-    present = adapter._bindings[shape].io_binding.get_outputs()[1:]  # behind next_token_ids
+    present = adapter._bindings[Stretch(2, 1)]._io_binding.get_outputs()[:-1]  # before the logits
     expected = [array[2:].ctypes.data for _, array in adapter._caches.named()]
     assert [value.data_ptr() for value in present] == expected
+
+
+def test_a_copied_beginning_has_the_bits_of_one_that_was_read(adapter):
+    prompt = random_prompt(24)
+    expected = alone(adapter, share(0, prompt))
+
+    alone(adapter, share(1, [9] * 30), slot=1)
+    adapter.copy_prefix(0, 1, 20)
+    again = alone(adapter, share(1, prompt[20:], 20), slot=1)
+
+    assert_array_equal(again, expected)
 
 
 def test_tokens_are_forgotten_by_naming_a_smaller_past(adapter):
@@ -232,25 +243,56 @@ def test_a_missing_file_is_named(missing, folder, tmp_path):
         CausalAdapter.load(tmp_path, slots=1, capacity=CONTEXT)
 
 
-def test_only_the_bindings_used_last_are_kept(load):
-    adapter = load()
-
-    for length in range(1, ROWS + 1):
-        for outputs in (0, 1, length):
-            alone(adapter, share(0, random_prompt(length), 0, outputs))
-
-    assert len(adapter._bindings) == BINDINGS_KEPT
+def engine_over(load, tokenizer, **limits) -> Engine:
+    served = {"slots": SLOTS, "context_tokens": CONTEXT, "max_tokens": 32, "default_max_tokens": 16}
+    return Engine(load(), tokenizer, ServingSettings(**(served | {"prefill_chunk": 16} | limits)))
 
 
 def test_the_engine_answers_alike_whatever_else_runs(load, tokenizer, submit):
     def answers(prompts: list[int]) -> list[str]:
-        limits = ServingSettings(
-            slots=SLOTS, context_tokens=CONTEXT, max_tokens=32, default_max_tokens=16, prefill_chunk=16
-        )
-        engine = Engine(load(), tokenizer, limits)
+        engine = engine_over(load, tokenizer)
         collected = [submit(engine, length) for length in prompts]
         run_until_idle(engine)
         return [collector.answer().text for collector in collected]
 
     lengths = [1, 2, 17, 33, 40, 64]
     assert answers(lengths) == [answers([length])[0] for length in lengths]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_an_answer_is_the_same_whatever_is_guessed_reused_or_running_beside_it(load, tokenizer, submit, data):
+    def run(engine: Engine, order: list[int]) -> dict[int, str]:
+        collected = {}
+        for number in order:
+            collected[number] = submit(engine, prompts[number], max_tokens=24)
+            for _ in range(data.draw(st.integers(0, 3), label="steps before the next arrives")):
+                engine.run_step()
+        run_until_idle(engine)
+        return {number: collector.answer().text for number, collector in collected.items()}
+
+    head = random_prompt(18)
+    phrases = [random_prompt(length) for length in (3, 4, 5, 7, 9, 11)]
+    prompts = [head + phrase * 3 for phrase in phrases]  # repetition is what guesses are made from
+    plain = engine_over(load, tokenizer, max_draft_tokens=0)
+    expected = {}
+    for number in range(len(prompts)):
+        expected |= run(plain, [number])
+    engine = engine_over(
+        load,
+        tokenizer,
+        max_draft_tokens=data.draw(st.integers(1, 8)),
+        prefill_chunk=data.draw(st.integers(3, 40)),
+    )
+    engine._speculation = engine._scheduler._speculation = EagerSpeculation(8)
+
+    assert run(engine, data.draw(st.permutations(range(len(prompts))))) == expected
+    assert engine.counters.drafted_tokens > 0
+    assert engine.counters.reused_tokens > 0
+
+
+class EagerSpeculation(Speculation):
+    """Sends every guess, so that answers do not depend on how long a step takes here."""
+
+    def drafts(self, sequences, rows):
+        return [sequence.draft(self._longest) for sequence in sequences]

@@ -1,5 +1,6 @@
 from generation import AnswerCollector, GenerationOptions, SlotRows
 from generation.detokenizer import Detokenizer
+from generation.draft_length import Speculation
 from generation.scheduler import Scheduler
 from generation.sequence import Sequence
 from hypothesis import given
@@ -15,36 +16,63 @@ def sequence(prompt_tokens: int, answer_tokens: int = 2) -> Sequence:
     return Sequence([1] * prompt_tokens, options, AnswerCollector(), detokenizer, frozenset())
 
 
+def scheduler_of(slots: int, chunk: int, widest: int, longest_draft: int = 0) -> Scheduler:
+    return Scheduler(slots, chunk, widest, Speculation(longest_draft))
+
+
+def admit(scheduler: Scheduler) -> None:
+    """Give all free slots away, the lowest first."""
+    while admitted := scheduler.admit(lambda free, prompt_ids: free[0]):
+        _, started = admitted
+        started.begin(tuple(started.prompt_ids), past=0)
+
+
 def step(scheduler: Scheduler) -> list[SlotRows]:
     """One step of a model that always answers 1."""
-    scheduler.admit()
-    rows = scheduler.plan()
-    for row in rows:
-        running = scheduler.in_slot(row.slot)
-        running.past += len(row.token_ids)
-        if row.outputs:
-            delta = running.accept(1, None)
+    admit(scheduler)
+    planned = scheduler.plan()
+    for each in planned:
+        running = scheduler.in_slot(each.rows.slot)
+        if each.rows.outputs == 0:
+            running.past += len(each.rows.token_ids)
+            continue
+        for _ in range(each.rows.outputs):
+            delta = running.accept(1, 0.0, None)
             if delta is not None and delta.finish_reason:
                 scheduler.remove(running)
-    return rows
+                break
+        running.past = len(running.token_ids) - 1
+    return [each.rows for each in planned]
 
 
 requests = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 8)), min_size=1, max_size=20)
 
 
-@given(requests=requests, slots=st.integers(1, 5), chunk=st.integers(3, 20), widest=st.integers(3, 20))
+@given(
+    requests=requests,
+    slots=st.integers(1, 5),
+    chunk=st.integers(3, 20),
+    widest=st.integers(3, 20),
+    longest_draft=st.integers(0, 9),
+)
 def test_every_request_is_served_within_the_limits(
-    requests: list[tuple[int, int]], slots: int, chunk: int, widest: int
+    requests: list[tuple[int, int]], slots: int, chunk: int, widest: int, longest_draft: int
 ) -> None:
-    scheduler = Scheduler(slots, chunk, widest)
+    scheduler = scheduler_of(slots, chunk, widest, longest_draft)
     sequences = [sequence(*request) for request in requests]
     for each in sequences:
         scheduler.add(each)
     work = sum(prompt + answer for prompt, answer in requests)
     for _ in range(work):
-        decoding = [each for each in scheduler if each.is_decoding]
+        decoding = {id(each) for each in scheduler if each.is_decoding}
+        admit(scheduler)
+        reading = {
+            each.rows.slot
+            for each in scheduler.plan()
+            if id(scheduler.in_slot(each.rows.slot)) not in decoding
+        }
         rows = step(scheduler)
-        prefilled = sum(len(row.token_ids) for row in rows) - len(decoding)
+        prefilled = sum(len(row.token_ids) for row in rows if row.slot in reading)
         assert len({row.slot for row in rows}) == len(rows) <= slots
         assert 0 <= prefilled <= chunk
         assert all(len(row.token_ids) <= widest for row in rows)
@@ -56,12 +84,13 @@ def test_every_request_is_served_within_the_limits(
 
 @given(requests=requests, chunk=st.integers(3, 20))
 def test_a_prompt_is_never_read_one_row_at_a_time(requests: list[tuple[int, int]], chunk: int) -> None:
-    scheduler = Scheduler(4, chunk, 64)
+    scheduler = scheduler_of(4, chunk, 64)
     for prompt_tokens, answer_tokens in requests:
         scheduler.add(sequence(max(prompt_tokens, 2), answer_tokens))
     while True:
-        scheduler.admit()
-        reading = {row.slot for row in scheduler.plan() if not scheduler.in_slot(row.slot).is_decoding}
+        admit(scheduler)
+        slots = [each.rows.slot for each in scheduler.plan()]
+        reading = {slot for slot in slots if not scheduler.in_slot(slot).is_decoding}
         rows = step(scheduler)
         if not rows:
             break
@@ -69,7 +98,7 @@ def test_a_prompt_is_never_read_one_row_at_a_time(requests: list[tuple[int, int]
 
 
 def test_who_waited_longest_gets_the_free_slot() -> None:
-    scheduler = Scheduler(1, 16, 16)
+    scheduler = scheduler_of(1, 16, 16)
     first, second, third = sequence(4), sequence(4), sequence(4)
     for each in (first, second, third):
         scheduler.add(each)
@@ -81,18 +110,55 @@ def test_who_waited_longest_gets_the_free_slot() -> None:
 
 
 def test_prompts_share_the_chunk_first_come_first_served() -> None:
-    scheduler = Scheduler(3, 10, 64)
+    scheduler = scheduler_of(3, 10, 64)
     for prompt_tokens in (6, 20, 5):
         scheduler.add(sequence(prompt_tokens))
     assert [len(row.token_ids) for row in step(scheduler)] == [6, 4]
-    assert [(len(row.token_ids), row.outputs) for row in step(scheduler)] == [(1, 1), (10, 0)]
+    assert [(len(row.token_ids), row.outputs) for row in step(scheduler)] == [(10, 0), (2, 1)]
 
 
 def test_a_request_that_waits_can_be_forgotten() -> None:
-    scheduler = Scheduler(1, 16, 16)
+    scheduler = scheduler_of(1, 16, 16)
     running, waiting = sequence(4), sequence(4)
     scheduler.add(running)
     scheduler.add(waiting)
-    scheduler.admit()
+    admit(scheduler)
     scheduler.remove(waiting)
     assert list(scheduler) == [running]
+
+
+def test_an_answer_reads_its_last_token_again_so_that_it_never_brings_a_single_row() -> None:
+    scheduler = scheduler_of(1, 16, 16)
+    scheduler.add(sequence(4, answer_tokens=3))
+    assert step(scheduler) == [SlotRows(0, (1, 1, 1, 1), past=0, outputs=1)]
+    assert step(scheduler) == [SlotRows(0, (1, 1), past=3, outputs=1)]
+    assert step(scheduler) == [SlotRows(0, (1, 1), past=4, outputs=1)]
+
+
+def test_without_determinism_an_answer_brings_one_row() -> None:
+    scheduler = Scheduler(1, 16, 16, Speculation(0), deterministic=False)
+    scheduler.add(sequence(4, answer_tokens=3))
+    assert step(scheduler) == [SlotRows(0, (1, 1, 1, 1), past=0, outputs=1)]
+    assert step(scheduler) == [SlotRows(0, (1,), past=4, outputs=1)]
+
+
+def test_guesses_never_go_beyond_the_last_token_asked_for() -> None:
+    scheduler = scheduler_of(1, 16, 16, longest_draft=8)
+    scheduler.add(sequence(8, answer_tokens=4))
+    step(scheduler)
+    (rows,) = step(scheduler)
+    assert rows == SlotRows(0, (1, 1, 1, 1), past=7, outputs=3)  # one read again, one new, two guesses
+    assert step(scheduler) == []
+
+
+@given(requests=requests, chunk=st.integers(3, 20), slots=st.integers(1, 4))
+def test_nobody_waits_for_who_came_later(requests: list[tuple[int, int]], chunk: int, slots: int) -> None:
+    scheduler = scheduler_of(slots, chunk, 64)
+    sequences = [sequence(*request) for request in requests]
+    for each in sequences:
+        scheduler.add(each)
+    begun: list[int] = []
+    while step(scheduler):
+        begun += [n for n, each in enumerate(sequences) if each.answer_tokens and n not in begun]
+    # A later, shorter prompt may be read sooner only among those that have slots at the same time.
+    assert all(begun.index(n) - n < slots for n in begun)

@@ -61,24 +61,32 @@ def test_a_request_is_refused_only_when_no_row_is_left(search: PassageSearch) ->
     assert refusal([]) is None
 
 
-def test_results_fill_a_rectangle_as_wide_as_the_most_wanted(search: PassageSearch) -> None:
+def test_results_fill_a_rectangle_as_wide_as_the_row_that_found_most(search: PassageSearch) -> None:
     rows = read_rows(
         request(b"ascending order", b"x", b"dictionary", retrievers=(b"bm25",) * 3, ks=(4, 0, 1)), search
     )
     found = iter(search.search([row for row in rows if isinstance(row, SearchQuery)]))
-    result = lay_out(rows, found, search)
+    result = lay_out(rows, found)
     assert {name: tensor.shape for name, tensor in result.texts.items()} == dict.fromkeys(
-        ("id", "title", "source", "text"), (3, 4)
+        ("id", "title", "source", "text"), (3, 2)
     )
-    assert result.texts["id"].tolist() == [[b"p0", b"p1", b"", b""], [b""] * 4, [b"p4", b"", b"", b""]]
-    assert np.isnan(result.scores).tolist() == [[False, False, True, True], [True] * 4, [False] + [True] * 3]
+    assert result.texts["id"].tolist() == [[b"p0", b"p1"], [b"", b""], [b"p4", b""]]
+    assert np.isnan(result.scores).tolist() == [[False, False], [True, True], [False, True]]
     assert result.errors[:, 0].tolist() == [b"", b"PASSAGES_K = 0: allowed are 1 to 20", b""]
     assert next(found, None) is None
 
 
+def test_a_single_row_has_no_padding(search: PassageSearch) -> None:
+    rows = read_rows(request(b"ascending order", retrievers=(b"bm25",), ks=(4,)), search)
+    result = lay_out(rows, iter(search.search([row for row in rows if isinstance(row, SearchQuery)])))
+    assert result.texts["id"].tolist() == [[b"p0", b"p1"]]
+    assert np.isfinite(result.scores).all()
+
+
 def test_a_query_that_finds_nothing_still_has_a_row(search: PassageSearch) -> None:
     rows = read_rows(request(b"zebra", retrievers=(b"bm25",)), search)
-    result = lay_out(rows, iter(search.search([row for row in rows if isinstance(row, SearchQuery)])), search)
-    assert result.texts["id"].tolist() == [[b"", b"", b""]]
+    result = lay_out(rows, iter(search.search([row for row in rows if isinstance(row, SearchQuery)])))
+    assert {tensor.shape for tensor in result.texts.values()} == {(1, 0)}
     assert result.errors.tolist() == [[b""]]
+    assert result.scores.shape == (1, 0)
     assert result.scores.dtype == np.float32

@@ -88,7 +88,12 @@ def test_a_wrong_query_is_told_field_value_and_range(
     search: PassageSearch, query: SearchQuery, told: str
 ) -> None:
     with pytest.raises(OptionError, match=told):
-        search.search([SearchQuery("good", VECTOR), query])
+        search.check(query)
+
+
+def test_a_good_query_is_let_through(search: PassageSearch) -> None:
+    search.check(SearchQuery("x", VECTOR, "hybrid", 20))
+    search.check(SearchQuery("x", VECTOR * np.nan, "bm25", 1))
 
 
 def test_parts_of_different_indexes_are_refused(index_folder: Path, tmp_path: Path) -> None:

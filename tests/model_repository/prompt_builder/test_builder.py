@@ -139,3 +139,15 @@ def test_prompt_json_can_be_read_by_people(make_builder: Make, tmp_path: Path) -
     written = json.loads((tmp_path / "prompt.json").read_text())
     assert written["before"] == "user\n"
     assert "{question}" in written["instruction"]
+
+
+@pytest.mark.parametrize("text", [None, "", "{}"])
+def test_a_tokenizer_that_cannot_be_loaded_is_named(
+    make_builder: Make, tmp_path: Path, text: str | None
+) -> None:
+    make_builder()
+    (tmp_path / "tokenizer.json").unlink()
+    if text is not None:
+        (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.raises(PromptSettingsError, match=r"tokenizer\.json: .*; build the repository again"):
+        PromptBuilder.load(tmp_path)

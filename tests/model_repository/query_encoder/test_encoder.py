@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from query_encoding import EncoderFilesError, QueryEncoder, TokenIdsError
+from query_encoding import EncoderFilesError, PaddedRows, QueryEncoder, TokenIdsError
 from query_encoding.settings import ENCODER_FILE, GRAPH_FILE
 
 
@@ -26,6 +26,17 @@ def test_a_row_of_length_zero_is_nan_and_its_neighbours_are_not(encoder: QueryEn
 def test_rows_refused_altogether_are_all_nan(encoder: QueryEncoder) -> None:
     vectors = encoder.encode(np.zeros((2, 8), dtype=np.int32), np.zeros(2, dtype=np.int32))
     assert np.isnan(vectors).all()
+
+
+def test_a_refused_request_leaves_the_others_unhurt(encoder: QueryEncoder) -> None:
+    first = PaddedRows(np.full((2, 8), 9, dtype=np.int32), np.array([0, 5], dtype=np.int32))
+    wrong = PaddedRows(np.full((1, 8), 9, dtype=np.int32), np.array([9], dtype=np.int32))
+    last = PaddedRows(np.full((1, 16), 7, dtype=np.int32), np.array([12], dtype=np.int32))
+    vectors, error, others = encoder.encode_requests([first, wrong, last])
+    np.testing.assert_array_equal(vectors, encoder.encode(first.input_ids, first.lengths))
+    np.testing.assert_array_equal(others, encoder.encode(last.input_ids, last.lengths))
+    assert str(error) == "LENGTH holds 9: allowed are 0 to 8"
+    assert encoder.encode_requests([]) == []
 
 
 def test_no_texts_give_no_vectors(encoder: QueryEncoder) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from query_tokenization import QueryTokenizer, TokenizerFilesError, TokenizerSettings
 from query_tokenization.settings import SETTINGS_FILE, TOKENIZER_FILE, buckets_up_to
 from tiny_encoders import byte_tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 SETTINGS = TokenizerSettings(
     buckets=buckets_up_to(40), max_tokens=40, max_query_characters=100, query_prefix="", pad_id=1
@@ -92,6 +93,16 @@ def test_the_query_prefix_stands_before_queries_alone(folder: Path, tmp_path: Pa
     assert len(prefixed.encode_texts(["a"])[0]) == 3
 
 
+@pytest.mark.parametrize("prefix", ["", "query: "])
+def test_a_query_that_leaves_no_token_of_its_own_is_refused(prefix: str, tmp_path: Path) -> None:
+    word_tokenizer().save(str(tmp_path / TOKENIZER_FILE))
+    TokenizerSettings((8, 40), 40, 100, prefix, 0).write(tmp_path)
+    tokenizer = QueryTokenizer.load(tmp_path)
+    found = tokenizer.encode([b"a", b"\x01\x02", b"query"])
+    assert [bool(length) for length in found.lengths] == [True, False, True]
+    assert found.errors[1] == "QUERY holds control characters only: give 1 to 100 characters of text"
+
+
 @pytest.mark.parametrize("missing", [TOKENIZER_FILE, SETTINGS_FILE])
 def test_a_missing_file_is_named(missing: str, tmp_path: Path) -> None:
     byte_tokenizer().save(str(tmp_path / TOKENIZER_FILE))
@@ -105,3 +116,15 @@ def test_buckets_end_with_the_longest_query() -> None:
     assert buckets_up_to(256) == (8, 16, 32, 64, 128, 256)
     assert buckets_up_to(384) == (8, 16, 32, 64, 128, 256, 384)
     assert buckets_up_to(5) == (5,)
+
+
+def word_tokenizer() -> Tokenizer:
+    """A tokenizer as BERT's, which drops control characters."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "query", ":", "a"]
+    tokenizer = Tokenizer(models.WordPiece({word: number for number, word in enumerate(words)}))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer

@@ -1,5 +1,15 @@
-"""What `answer` does with the generator's stream: one whole answer out of many deltas."""
+"""What `answer` does for a request: hands its timeout on, and makes one whole answer of many deltas."""
 
-from answering.gathering import Delta, GatheredAnswer, IncompleteStreamError, gather
+from answering.errors import AnsweringError, IncompleteStreamError, InvalidTimeoutError
+from answering.gathering import Delta, GatheredAnswer, gather
+from answering.timeout import read_timeout_us
 
-__all__ = ["Delta", "GatheredAnswer", "IncompleteStreamError", "gather"]
+__all__ = [
+    "AnsweringError",
+    "Delta",
+    "GatheredAnswer",
+    "IncompleteStreamError",
+    "InvalidTimeoutError",
+    "gather",
+    "read_timeout_us",
+]

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-
-class IncompleteStreamError(RuntimeError):
-    """The generator's stream ended without a finish reason: the answer would be cut off unnoticed."""
+from answering.errors import IncompleteStreamError
 
 
 @dataclass(frozen=True, slots=True)

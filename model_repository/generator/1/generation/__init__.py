@@ -1,8 +1,9 @@
 """Text generation: an engine that batches continuously, over adapters that run a model.
 
-The way of a request: `options` validates it, `engine` takes it, `scheduler` gives it a slot and its rows of
-each step, an `adapter` runs the model, and `sequence` turns tokens into text (`sampling`, `detokenizer`,
-`stop_strings`) that `delivery` sends to its sink.
+The way of a request: `options` validates it, `engine` takes it, `scheduler` gives it a slot, `prefix` what is
+known of its prompt already, `draft_length` and `drafting` guesses of what it says next, an `adapter` runs the
+model over the rows of a step, and `sequence` turns tokens into text (`sampling`, `detokenizer`,
+`stop_strings`) that `delivery` sends to its sink, which may post it in an `outbox`.
 """
 
 from generation.adapter import ModelAdapter, SlotRows, StepResult
@@ -24,6 +25,7 @@ from generation.errors import (
     UnavailableError,
 )
 from generation.options import OPTION_NAMES, GenerationOptions
+from generation.outbox import Outbox
 from generation.sequence import Delta, FinishReason, Sink
 from generation.settings import ServingSettings
 
@@ -44,6 +46,7 @@ __all__ = [
     "InvalidRequestError",
     "ModelAdapter",
     "OptionError",
+    "Outbox",
     "PromptError",
     "QueueFullError",
     "ServingSettings",

@@ -37,11 +37,19 @@ class StepResult:
 
     Attributes:
         token_ids: the most probable next token of each output row, shape (outputs of all slots,).
+        best_scores: the score of each of these, shape (outputs of all slots,); not finite on failure.
         logits: the scores of each output row, shape (outputs of all slots, vocabulary), when asked for.
     """
 
     token_ids: npt.NDArray[np.int64]
+    best_scores: npt.NDArray[np.float32]
     logits: npt.NDArray[np.float32] | None
+
+    def part(self, start: int, count: int) -> "StepResult":
+        """The results of `count` output rows from `start` on."""
+        rows = slice(start, start + count)
+        logits = None if self.logits is None else self.logits[rows]
+        return StepResult(self.token_ids[rows], self.best_scores[rows], logits)
 
 
 class ModelAdapter(Protocol):
@@ -53,7 +61,11 @@ class ModelAdapter(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many tokens a slot can hold, prompt and answer together."""
+        """How many tokens a slot's cache can hold: a causal model's prompt and answer together."""
+
+    @property
+    def source_capacity(self) -> int:
+        """How many tokens of a source an encoder reads; 0: no encoder, the prompt is read in steps."""
 
     @property
     def max_rows_a_step(self) -> int:
@@ -66,6 +78,23 @@ class ModelAdapter(Protocol):
     @property
     def end_token_ids(self) -> frozenset[int]:
         """The tokens that end an answer."""
+
+    def check_room(self, prompt_tokens: int, max_tokens: int) -> None:
+        """Refuse a request that can never fit.
+
+        Raises:
+            PromptError: says how much room there is, and how much is wanted.
+        """
+
+    def start(self, slot: int, prompt_ids: Sequence[int]) -> tuple[int, ...]:
+        """Prepare a slot for a request: an encoder reads the prompt, a causal model does nothing.
+
+        Returns:
+            The tokens that the decoder reads first, at least one.
+        """
+
+    def copy_prefix(self, source: int, target: int, tokens: int) -> None:
+        """Copy a slot's first tokens to another slot; only asked of a model without encoder."""
 
     def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
         """Append each slot's tokens to its cache and give the results of its last rows.

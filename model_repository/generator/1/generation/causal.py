@@ -12,21 +12,22 @@ One row is for decoding; a scheduler should not cut a prompt so as to leave one.
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.causal_binding import LEAST_LONGEST, Caches, StepBinding, StepShape
+from generation.causal_binding import LEAST_LONGEST, Caches, Stretch, StretchBinding
 from generation.errors import SettingsError
+from generation.prompt_check import check_together
 
 GRAPH_FILE = "generator.onnx"
 DESCRIPTION_FILE = "generator.json"
-BINDINGS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ class CausalAdapter:
         # The graph wants room behind the past for all rows of a step, padded ones included.
         positions = capacity + max(max_rows_a_step, LEAST_LONGEST)
         self._caches = Caches.allocate(slots, description.kv_heads, positions, description.head_size)
-        self._bindings: OrderedDict[StepShape, StepBinding] = OrderedDict()
+        self._bindings: dict[Stretch, StretchBinding] = {}
+        self._logits = np.empty((0, description.vocabulary_size), np.float32)
 
     @classmethod
     def load(
@@ -143,9 +145,30 @@ class CausalAdapter:
         return cls(session, description, slots=slots, capacity=capacity, max_rows_a_step=max_rows_a_step)
 
     @property
+    def source_capacity(self) -> int:
+        """No encoder: prompts are read in steps."""
+        return 0
+
+    @property
     def cache_bytes(self) -> int:
         """Memory of all slots' caches; pages that no token was written to are not resident yet."""
         return self._caches.size_bytes
+
+    def check_room(self, prompt_tokens: int, max_tokens: int) -> None:
+        """Refuse a request whose prompt and answer do not fit into a slot.
+
+        Raises:
+            PromptError: with the numbers.
+        """
+        check_together(prompt_tokens, max_tokens, self.capacity)
+
+    def start(self, slot: int, prompt_ids: Sequence[int]) -> tuple[int, ...]:
+        """The prompt itself, to be read in steps."""
+        return tuple(prompt_ids)
+
+    def copy_prefix(self, source: int, target: int, tokens: int) -> None:
+        """Copy a slot's first tokens to another slot, whatever both hold behind them."""
+        self._caches.copy_prefix(source, target, tokens)
 
     def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
         """Append each slot's tokens to its cache and give the results of its last rows.
@@ -159,20 +182,22 @@ class CausalAdapter:
                 vocabulary, more rows than `max_rows_a_step`, more tokens than `capacity`.
         """
         self._check(rows)
-        binding = self._binding(StepShape.of(rows, logits=logits))
-        binding.fill(rows)
-        self._session.run_with_iobinding(binding.io_binding)
-        return binding.result()
+        scores = self._room_for_logits(sum(share.outputs for share in rows))
+        self._binding(Stretch.of(rows)).run(rows, scores)
+        token_ids = scores.argmax(axis=1)
+        best_scores = scores[np.arange(len(token_ids)), token_ids]
+        return StepResult(token_ids, best_scores, scores.copy() if logits else None)
 
-    def _binding(self, shape: StepShape) -> StepBinding:
-        """The binding of a shape; the ones used last are kept, since a new one costs a millisecond or two."""
-        binding = self._bindings.pop(shape, None)
-        if binding is None:
-            binding = StepBinding(self._session, self._caches, shape, self.vocabulary_size)
-            if len(self._bindings) == BINDINGS_KEPT:
-                self._bindings.popitem(last=False)
-        self._bindings[shape] = binding
-        return binding
+    def _binding(self, stretch: Stretch) -> StretchBinding:
+        if stretch not in self._bindings:
+            self._bindings[stretch] = StretchBinding(self._session, self._caches, stretch)
+        return self._bindings[stretch]
+
+    def _room_for_logits(self, outputs: int) -> npt.NDArray[np.float32]:
+        """Memory for the scores of a step, (outputs, vocabulary), used again by the next one."""
+        if len(self._logits) < outputs:
+            self._logits = np.empty((outputs, self.vocabulary_size), np.float32)
+        return self._logits[:outputs]
 
     def _check(self, rows: Sequence[SlotRows]) -> None:
         if not rows:

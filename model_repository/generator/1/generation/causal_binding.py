@@ -1,7 +1,7 @@
-"""The memory of a step: caches of all slots, and inputs and outputs bound to the graph once a shape.
+"""The memory of a step: caches of all slots, bound in place, and the inputs and outputs of one step.
 
-Binding costs a millisecond or two, running a bound graph hardly anything beside the graph: a binding is made
-once for each shape of step and filled anew for each step.
+Binding the caches of all layers takes a millisecond or two, so it is done once for each stretch of slots; the
+few inputs that change from step to step are bound anew each time, which takes microseconds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from generation.adapter import SlotRows, StepResult
+from generation.adapter import SlotRows
 
 # A step of one row a slot takes another attention kernel, with other rounding, than a step where a neighbour
 # brings more. Padded to two places it takes the same kernel, so an answer never depends on its neighbours;
@@ -53,6 +53,11 @@ class Caches:
         """What all caches take together."""
         return sum(array.nbytes for _, array in self.named())
 
+    def copy_prefix(self, source: int, target: int, tokens: int) -> None:
+        """Copy the first tokens of a slot to another one."""
+        for _, array in self.named():
+            array[target, :, :tokens] = array[source, :, :tokens]
+
     def named(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Every cache with the name it has in the graph behind `past_` and `present_`."""
         for index, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
@@ -61,110 +66,83 @@ class Caches:
 
 
 @dataclass(frozen=True, slots=True)
-class StepShape:
-    """What must be equal for two steps to share a binding.
+class Stretch:
+    """The slots of a step, from the first with rows to the last."""
 
-    Attributes:
-        rows: new tokens of all slots.
-        first_slot: where the stretch of slots begins.
-        slots: how many slots the stretch has, from the first with rows to the last.
-        longest: the most rows that one slot brings, or `LEAST_LONGEST`.
-        outputs: rows whose next token is asked for.
-        logits: whether their scores are asked for too.
-    """
-
-    rows: int
     first_slot: int
     slots: int
-    longest: int
-    outputs: int
-    logits: bool
 
     @classmethod
-    def of(cls, rows: Sequence[SlotRows], *, logits: bool) -> Self:
-        """The shape of a step with these rows."""
+    def of(cls, rows: Sequence[SlotRows]) -> Self:
+        """The stretch of a step with these rows."""
         slots = [share.slot for share in rows]
-        lengths = [len(share.token_ids) for share in rows]
-        return cls(
-            rows=sum(lengths),
-            first_slot=min(slots),
-            slots=max(slots) - min(slots) + 1,
-            longest=max(LEAST_LONGEST, *lengths),
-            outputs=sum(share.outputs for share in rows),
-            logits=logits,
-        )
+        return cls(min(slots), max(slots) - min(slots) + 1)
 
 
-class StepBinding:
-    """Inputs and outputs for steps of one shape, bound to a session.
+class StretchBinding:
+    """The caches of a stretch of slots bound to a session, as past and as present.
 
     Args:
         session: the graph.
-        caches: bound in place, as past and as present.
-        shape: of the steps.
-        vocabulary_size: the width of the logits.
+        caches: of all slots.
+        stretch: which of them.
     """
 
-    def __init__(
-        self, session: ort.InferenceSession, caches: Caches, shape: StepShape, vocabulary_size: int
-    ) -> None:
-        self._shape = shape
-        self._token_ids = np.zeros(shape.rows, np.int64)
-        self._to_slots = np.zeros((shape.slots, shape.longest), np.int64)
-        self._to_rows = np.zeros(shape.rows, np.int64)
-        self._output_rows = np.zeros(shape.outputs, np.int64)
-        self._last_positions = np.zeros(shape.slots, np.int32)
-        self._query_lengths = np.zeros(shape.slots, np.int32)
-        self._capacity = np.array(caches.positions, np.int32)
-        self._next_token_ids = np.zeros(shape.outputs, np.int64)
-        self._logits = np.zeros((shape.outputs, vocabulary_size), np.float32) if shape.logits else None
-        self.io_binding = session.io_binding()
-        self._bind_arrays()
-        self._bind_caches(caches)
-
-    def fill(self, rows: Sequence[SlotRows]) -> None:
-        """Write a step's tokens, and where they belong, into the inputs."""
-        self._to_slots.fill(0)
-        self._last_positions.fill(0)
-        self._query_lengths.fill(0)
-        start = output = 0
-        for share in rows:
-            count, place = len(share.token_ids), share.slot - self._shape.first_slot
-            end = start + count
-            self._token_ids[start:end] = share.token_ids
-            self._to_slots[place, :count] = np.arange(start, end)
-            self._to_rows[start:end] = np.arange(count) + place * self._shape.longest
-            self._output_rows[output : output + share.outputs] = np.arange(end - share.outputs, end)
-            self._last_positions[place] = share.past + count - 1
-            self._query_lengths[place] = count
-            start, output = end, output + share.outputs
-
-    def result(self) -> StepResult:
-        """The results of the last run, safe from the next."""
-        logits = None if self._logits is None else self._logits.copy()
-        return StepResult(self._next_token_ids.copy(), logits)
-
-    def _bind_arrays(self) -> None:
-        inputs: dict[str, npt.NDArray[Any]] = {
-            "token_ids": self._token_ids,
-            "to_slots": self._to_slots,
-            "to_rows": self._to_rows,
-            "output_rows": self._output_rows,
-            "last_positions": self._last_positions,
-            "query_lengths": self._query_lengths,
-            "capacity": self._capacity,
-        }
-        for name, array in inputs.items():
-            self.io_binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        outputs: dict[str, npt.NDArray[Any]] = {"next_token_ids": self._next_token_ids}
-        if self._logits is not None:
-            outputs["logits"] = self._logits
-        for name, array in outputs.items():
-            self.io_binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-
-    def _bind_caches(self, caches: Caches) -> None:
+    def __init__(self, session: ort.InferenceSession, caches: Caches, stretch: Stretch) -> None:
+        self._session = session
+        self._stretch = stretch
+        self._positions = caches.positions
+        self._io_binding = session.io_binding()
         for name, array in caches.named():
-            shape = (self._shape.slots, *array.shape[1:])
-            address = array.ctypes.data + self._shape.first_slot * array.strides[0]
-            self.io_binding.bind_input(f"past_{name}", "cpu", 0, array.dtype, shape, address)
-            self.io_binding.bind_output(f"present_{name}", "cpu", 0, array.dtype, shape, address)
+            shape = (stretch.slots, *array.shape[1:])
+            address = array.ctypes.data + stretch.first_slot * array.strides[0]
+            self._io_binding.bind_input(f"past_{name}", "cpu", 0, array.dtype, shape, address)
+            self._io_binding.bind_output(f"present_{name}", "cpu", 0, array.dtype, shape, address)
+
+    def run(self, rows: Sequence[SlotRows], logits: npt.NDArray[np.float32]) -> None:
+        """Do a step.
+
+        Args:
+            rows: of slots in the stretch.
+            logits: where the scores go, (outputs of all slots, vocabulary), contiguous.
+        """
+        inputs = step_inputs(rows, self._stretch, self._positions)
+        for name, array in inputs.items():
+            self._io_binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._io_binding.bind_output("logits", "cpu", 0, logits.dtype, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(self._io_binding)
+
+
+def step_inputs(rows: Sequence[SlotRows], stretch: Stretch, positions: int) -> dict[str, npt.NDArray[Any]]:
+    """A step's tokens and where they belong, as the graph's inputs (`causal_graph` of the export).
+
+    Args:
+        rows: at least one slot's.
+        stretch: the slots from the first with rows to the last.
+        positions: how many tokens each slot has room for.
+    """
+    lengths = [len(share.token_ids) for share in rows]
+    longest, total = max(LEAST_LONGEST, *lengths), sum(lengths)
+    to_slots = np.zeros((stretch.slots, longest), np.int64)
+    to_rows = np.empty(total, np.int64)
+    output_rows = np.empty(sum(share.outputs for share in rows), np.int64)
+    last_positions = np.zeros(stretch.slots, np.int32)
+    query_lengths = np.zeros(stretch.slots, np.int32)
+    start = output = 0
+    for share, count in zip(rows, lengths, strict=True):
+        place, end = share.slot - stretch.first_slot, start + count
+        to_slots[place, :count] = np.arange(start, end)
+        to_rows[start:end] = np.arange(count) + place * longest
+        output_rows[output : output + share.outputs] = np.arange(end - share.outputs, end)
+        last_positions[place] = share.past + count - 1
+        query_lengths[place] = count
+        start, output = end, output + share.outputs
+    return {
+        "token_ids": np.fromiter((token for share in rows for token in share.token_ids), np.int64, total),
+        "to_slots": to_slots,
+        "to_rows": to_rows,
+        "output_rows": output_rows,
+        "last_positions": last_positions,
+        "query_lengths": query_lengths,
+        "capacity": np.array(positions, np.int32),
+    }

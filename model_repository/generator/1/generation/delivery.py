@@ -4,18 +4,20 @@ Each function that sends says whether the request goes on.
 """
 
 import logging
+from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
+from generation.adapter import StepResult
 from generation.errors import GenerationError, StepError
 from generation.sequence import Delta, Sequence
 
 logger = logging.getLogger(__name__)
 
+SILENT_STEPS = 4
+"""So many steps may pass without a word to the sink."""
+
 
 def announce(sequence: Sequence) -> bool:
-    """Tell the sink that the request was taken.
+    """Tell the sink that the request was taken, or has got its slot.
 
     Returns:
         Whether the request goes on.
@@ -23,19 +25,26 @@ def announce(sequence: Sequence) -> bool:
     return _send(sequence, sequence.taken())
 
 
-def advance(sequence: Sequence, most_probable: int, logits: npt.NDArray[np.float32] | None) -> bool:
-    """Add the next token to an answer and send what is new.
+def advance(sequence: Sequence, drafts: tuple[int, ...], result: StepResult) -> bool:
+    """Add the tokens that a step gave to an answer and send what is new, as one piece.
 
     Args:
         sequence: the request.
-        most_probable: the token of the highest score.
-        logits: the scores, shape (vocabulary,), if they were asked for.
+        drafts: the guesses that its last rows verified.
+        result: of its rows: the next token, and behind each guess the one that follows if it is right.
 
     Returns:
         Whether the request goes on.
     """
+    news: Delta | None = None
     try:
-        delta = sequence.accept(most_probable, logits)
+        for place, token_id in enumerate(result.token_ids.tolist()):
+            logits = None if result.logits is None else result.logits[place]
+            delta = sequence.accept(token_id, float(result.best_scores[place]), logits)
+            news = _joined(news, delta)
+            is_right = place < len(drafts) and sequence.token_ids[-1] == drafts[place]
+            if (delta is not None and delta.finish_reason) or not is_right:
+                break
     except Exception as error:
         logger.warning("a token could not be added to its answer", exc_info=True)
         reason = (
@@ -43,7 +52,19 @@ def advance(sequence: Sequence, most_probable: int, logits: npt.NDArray[np.float
         )
         fail(sequence, reason)
         return False
-    return delta is None or _send(sequence, delta)
+    if news is None:
+        return keep_alive(sequence)
+    return _send(sequence, news)
+
+
+def keep_alive(sequence: Sequence) -> bool:
+    """Send an empty delta now and then, by which who passes it on learns whether the client is still there.
+
+    Returns:
+        Whether the request goes on.
+    """
+    sequence.silent_steps += 1
+    return sequence.silent_steps % SILENT_STEPS != 0 or _send(sequence, sequence.taken())
 
 
 def fail(sequence: Sequence, error: GenerationError) -> None:
@@ -63,7 +84,14 @@ def is_cancelled(sequence: Sequence) -> bool:
         return True
 
 
+def _joined(first: Delta | None, second: Delta | None) -> Delta | None:
+    if first is None or second is None:
+        return first or second
+    return replace(second, text=first.text + second.text)
+
+
 def _send(sequence: Sequence, delta: Delta) -> bool:
+    sequence.silent_steps = 0
     try:
         sequence.sink.send(delta)
     except Exception as error:

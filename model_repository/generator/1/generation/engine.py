@@ -22,8 +22,10 @@ from tokenizers import Tokenizer
 
 from generation import delivery
 from generation.adapter import ModelAdapter, SlotRows, StepResult
+from generation.counters import Counters
 from generation.deadline import Deadline
 from generation.detokenizer import Detokenizer, special_token_ids
+from generation.draft_length import Speculation
 from generation.errors import (
     CancelledError,
     DeadlineError,
@@ -33,8 +35,9 @@ from generation.errors import (
     StepError,
 )
 from generation.options import GenerationOptions
+from generation.prefix import PrefixReuse
 from generation.prompt_check import checked_prompt
-from generation.scheduler import Scheduler
+from generation.scheduler import PlannedRows, Scheduler
 from generation.sequence import Sequence, Sink
 from generation.settings import ServingSettings, check_fit
 
@@ -49,6 +52,9 @@ class Engine:
         tokenizer: the model's tokenizer.
         settings: the limits served.
         clock: the time in seconds, from any start, that deadlines are measured by.
+
+    Attributes:
+        counters: what it has done so far.
 
     Raises:
         SettingsError: the settings do not fit the adapter.
@@ -67,12 +73,20 @@ class Engine:
         self._special_token_ids = special_token_ids(tokenizer)
         self._settings = settings
         self._clock = clock
-        self._scheduler = Scheduler(adapter.slots, settings.prefill_chunk, adapter.max_rows_a_step)
+        self._speculation = Speculation(settings.max_draft_tokens)
+        self._scheduler = Scheduler(
+            adapter.slots,
+            settings.prefill_chunk,
+            adapter.max_rows_a_step,
+            self._speculation,
+            deterministic=settings.deterministic,
+        )
+        self._prefixes = PrefixReuse(adapter)
+        self.counters = Counters()
         self._changed = threading.Condition()
-        self._arrivals: deque[Sequence] = deque()  # guarded by _changed, like the three below
+        self._arrivals: deque[Sequence] = deque()  # guarded by _changed, like the two below
         self._in_flight = 0
         self._is_closed = False
-        self._drain_until_s = 0.0
         self._thread: threading.Thread | None = None
 
     @property
@@ -115,9 +129,8 @@ class Engine:
             QueueFullError: `max_queue` requests wait already.
             EngineClosedError: the engine is shutting down.
         """
-        prompt = checked_prompt(
-            prompt_ids, options.max_tokens, self._adapter.capacity, self._adapter.vocabulary_size
-        )
+        prompt = checked_prompt(prompt_ids, self._adapter.vocabulary_size)
+        self._adapter.check_room(len(prompt), options.max_tokens)
         detokenizer = Detokenizer(self._tokenizer, self._special_token_ids)
         deadline = None if timeout_s is None else Deadline.after(timeout_s, self._clock())
         sequence = Sequence(prompt, options, sink, detokenizer, self._adapter.end_token_ids, deadline)
@@ -135,28 +148,27 @@ class Engine:
         """
         self._receive()
         self._drop_unwanted()
-        self._scheduler.admit()
-        rows = self._scheduler.plan()
-        if not rows:
+        self._admit()
+        planned = self._scheduler.plan()
+        if not planned:
             return False
+        self.counters.steps += 1
+        started_s = time.perf_counter()
         try:
+            rows = [each.rows for each in planned]
             result = self._adapter.step(rows, logits=self._needs_logits(rows))
         except Exception as error:
-            logger.exception("a step over %d requests failed", len(rows))
-            self._fail([self._scheduler.in_slot(row.slot) for row in rows], _step_error(error))
+            logger.exception("a step over %d requests failed", len(planned))
+            self._fail_step(planned, _step_error(error))
         else:
-            self._deliver(rows, result)
+            self._learn(planned, time.perf_counter() - started_s)
+            self._deliver(planned, result)
         return True
 
-    def close(self, drain_s: float = 0.0) -> None:
-        """Take no more requests, finish those in flight while time lasts, fail the rest, and stop the thread.
-
-        Args:
-            drain_s: how long requests in flight may go on, in seconds.
-        """
+    def close(self) -> None:
+        """Take no more requests, fail those in flight, and stop the thread."""
         with self._changed:
             self._is_closed = True
-            self._drain_until_s = time.monotonic() + drain_s
             self._changed.notify_all()
         if self._thread is None:
             self._loop()
@@ -187,15 +199,12 @@ class Engine:
         """Sleep until something is in flight; whether to go on."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_flight > 0 or self._is_closed)
-            if self._is_closed:
-                return self._in_flight > 0 and time.monotonic() < self._drain_until_s
-            return True
+            return not self._is_closed
 
     def _receive(self) -> None:
         """Let arrivals wait for a slot, and tell each that it was taken, so that sources show before text."""
         with self._changed:
-            arrived = list(self._arrivals)
-            self._arrivals.clear()
+            arrived, self._arrivals = self._arrivals, deque()
         for sequence in arrived:
             self._scheduler.add(sequence)
         for sequence in arrived:
@@ -206,24 +215,68 @@ class Engine:
         now_s = self._clock()
         for sequence in list(self._scheduler):
             if delivery.is_cancelled(sequence):
+                self.counters.cancelled_requests += 1
                 self._fail([sequence], CancelledError("the request was cancelled by who sent it"))
             elif sequence.deadline is not None and sequence.is_late(now_s):
+                self.counters.late_requests += 1
                 self._fail([sequence], _late(sequence.deadline, sequence.answer_tokens))
+
+    def _admit(self) -> None:
+        """Give free slots to who waits; an encoder reads one source a step, so that nobody waits for many."""
+        while admitted := self._scheduler.admit(self._prefixes.choose):
+            self._start(*admitted)
+            if self._adapter.source_capacity > 0:
+                return
+
+    def _start(self, slot: int, sequence: Sequence) -> None:
+        try:
+            first_tokens = self._adapter.start(slot, sequence.prompt_ids)
+        except Exception as error:
+            logger.exception("a request could not be started")
+            self._fail([sequence], _step_error(error))
+            return
+        reused = self._prefixes.reuse(slot, sequence.prompt_ids)
+        sequence.begin(first_tokens, past=reused)
+        self.counters.prompt_tokens += len(sequence.prompt_ids)
+        self.counters.reused_tokens += reused
+        if not delivery.announce(sequence):
+            self._end(sequence)
 
     def _needs_logits(self, rows: list[SlotRows]) -> bool:
         return any(row.outputs and self._scheduler.in_slot(row.slot).is_sampled for row in rows)
 
-    def _deliver(self, rows: list[SlotRows], result: StepResult) -> None:
+    def _learn(self, planned: list[PlannedRows], seconds: float) -> None:
+        """Note what the caches hold now, and what a step of answers alone costs."""
+        for each in planned:
+            sequence, end = self._scheduler.in_slot(each.rows.slot), each.rows.past + len(each.rows.token_ids)
+            if not sequence.is_decoding:
+                self._prefixes.remember(each.rows.slot, sequence.prompt_ids[:end])
+        if all(self._scheduler.in_slot(each.rows.slot).is_decoding for each in planned):
+            self._speculation.observe(sum(len(each.rows.token_ids) for each in planned), seconds)
+
+    def _deliver(self, planned: list[PlannedRows], result: StepResult) -> None:
         """Hand each request the next tokens that its rows gave."""
         output = 0
-        for row in rows:
-            sequence = self._scheduler.in_slot(row.slot)
-            sequence.past += len(row.token_ids)
-            if row.outputs:
-                logits = None if result.logits is None else result.logits[output]
-                if not delivery.advance(sequence, int(result.token_ids[output]), logits):
-                    self._end(sequence)
-            output += row.outputs
+        for each in planned:
+            sequence, outputs = self._scheduler.in_slot(each.rows.slot), each.rows.outputs
+            if outputs == 0:
+                sequence.past += len(each.rows.token_ids)
+                goes_on = delivery.keep_alive(sequence)
+            else:
+                before = sequence.answer_tokens
+                goes_on = delivery.advance(sequence, each.drafts, result.part(output, outputs))
+                sequence.past = len(sequence.token_ids) - 1
+                self.counters.count_tokens(len(each.drafts), sequence.answer_tokens - before)
+            output += outputs
+            if not goes_on:
+                self._end(sequence)
+
+    def _fail_step(self, planned: list[PlannedRows], error: StepError) -> None:
+        """End the requests of a step that failed; what it left in their caches is not known."""
+        for each in planned:
+            self._prefixes.remember(each.rows.slot, ())
+        self.counters.failed_requests += len(planned)
+        self._fail([self._scheduler.in_slot(each.rows.slot) for each in planned], error)
 
     def _fail(self, sequences: list[Sequence], error: GenerationError) -> None:
         for sequence in sequences:

@@ -6,6 +6,7 @@ from tokenizers import Tokenizer
 
 from generation.causal import CausalAdapter
 from generation.engine import Engine
+from generation.errors import SettingsError
 from generation.settings import ServingSettings
 
 
@@ -19,4 +20,17 @@ def load_engine(folder: Path) -> Engine:
     adapter = CausalAdapter.load(
         folder, slots=settings.slots, capacity=settings.context_tokens, threads=settings.threads
     )
-    return Engine(adapter, Tokenizer.from_file(str(folder / "tokenizer.json")), settings)
+    return Engine(adapter, load_tokenizer(folder), settings)
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Load `tokenizer.json` in a version folder.
+
+    Raises:
+        SettingsError: the file is missing or cannot be used.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise SettingsError(f"{path}: {error}; build the repository again") from error

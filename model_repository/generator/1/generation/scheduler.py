@@ -1,20 +1,36 @@
 """Which requests run, and which rows each brings to the next step. Continuous batching (Yu et al. 2022,
 "Orca") with chunked prefill (Agrawal et al. 2023, "SARATHI").
 
-A step costs about as much as the rows in it. Every running answer gets its one row in every step, and prompts
+A step costs about as much as the rows in it. Every running answer gets its rows in every step, and prompts
 share `prefill_chunk` rows, first come first served: a long prompt never holds an answer up by more than a
 chunk.
 
 A chunk of exactly one row is avoided: attention kernels take another path for it, with other rounding, and an
-answer would then depend on how its neighbours cut the prompt.
+answer would then depend on how its neighbours cut the prompt. For the same reason an answer's rows begin with
+the token read last, when answers are to be `deterministic`: with two rows or more a token has the same bits
+whatever number of drafts stands beside it.
 """
 
-import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from generation.adapter import SlotRows
+from generation.draft_length import Speculation
 from generation.sequence import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRows:
+    """What a request brings to a step.
+
+    Attributes:
+        rows: its rows.
+        drafts: the guessed tokens at their end.
+    """
+
+    rows: SlotRows
+    drafts: tuple[int, ...] = ()
 
 
 class Scheduler:
@@ -25,14 +41,26 @@ class Scheduler:
         prefill_chunk: rows of prompts a step, over all slots; at least 3, since two cannot cut three tokens
             without leaving a single one.
         max_rows_a_slot: rows that one slot may bring to a step, at least 3.
+        speculation: chooses drafts.
+        deterministic: whether an answer's rows begin with the token read last.
     """
 
-    def __init__(self, slots: int, prefill_chunk: int, max_rows_a_slot: int) -> None:
+    def __init__(
+        self,
+        slots: int,
+        prefill_chunk: int,
+        max_rows_a_slot: int,
+        speculation: Speculation,
+        *,
+        deterministic: bool = True,
+    ) -> None:
         self._waiting: deque[Sequence] = deque()
         self._running: dict[int, Sequence] = {}
-        self._free_slots = list(range(slots))
+        self._free_slots = set(range(slots))
         self._prefill_chunk = prefill_chunk
         self._max_rows_a_slot = max_rows_a_slot
+        self._speculation = speculation
+        self._read_again = 1 if deterministic else 0
 
     @property
     def waiting(self) -> int:
@@ -57,31 +85,62 @@ class Scheduler:
         """Let a request wait for a slot, behind those that came before."""
         self._waiting.append(sequence)
 
-    def admit(self) -> None:
-        """Give free slots to those who waited longest; low slots first, since close ones cost least."""
-        while self._free_slots and self._waiting:
-            self._running[heapq.heappop(self._free_slots)] = self._waiting.popleft()
+    def admit(self, choose: Callable[[list[int], list[int]], int]) -> tuple[int, Sequence] | None:
+        """Give a free slot to who waited longest.
+
+        Args:
+            choose: chooses one of the free slots, given in ascending order, for a prompt.
+
+        Returns:
+            The slot and its request; None when no slot is free or nobody waits.
+        """
+        if not self._free_slots or not self._waiting:
+            return None
+        sequence = self._waiting.popleft()
+        slot = choose(sorted(self._free_slots), sequence.prompt_ids)
+        self._free_slots.remove(slot)
+        self._running[slot] = sequence
+        return slot, sequence
 
     def remove(self, sequence: Sequence) -> None:
         """Forget a request, and free its slot if it has one."""
         for slot, running in self._running.items():
             if running is sequence:
                 del self._running[slot]
-                heapq.heappush(self._free_slots, slot)
+                self._free_slots.add(slot)
                 return
         self._waiting.remove(sequence)
 
-    def plan(self) -> list[SlotRows]:
+    def plan(self) -> list[PlannedRows]:
         """The rows of the next step; none when nothing runs."""
+        planned = self._chunks()
+        prompt_rows = sum(len(each.rows.token_ids) for each in planned)
+        writing = [(slot, sequence) for slot, sequence in self._running.items() if sequence.is_decoding]
+        rows = prompt_rows + len(writing) * (1 + self._read_again)
+        drafts = self._speculation.drafts([sequence for _, sequence in writing], rows)
+        planned += [self._written(*each, draft) for each, draft in zip(writing, drafts, strict=True)]
+        return planned
+
+    def _chunks(self) -> list[PlannedRows]:
+        """The rows of prompts."""
         budget = self._prefill_chunk
         planned = []
         for slot, sequence in self._running.items():
-            rows = 1 if sequence.is_decoding else self._chunk(sequence.unread, budget)
-            if rows == 0:
-                continue
-            budget -= 0 if sequence.is_decoding else rows
-            planned.append(_slot_rows(slot, sequence, rows))
+            count = 0 if sequence.is_decoding else self._chunk(sequence.unread, budget)
+            if count:
+                budget -= count
+                end = sequence.past + count
+                token_ids = tuple(sequence.token_ids[sequence.past : end])
+                outputs = 1 if end == len(sequence.token_ids) else 0
+                planned.append(PlannedRows(SlotRows(slot, token_ids, sequence.past, outputs)))
         return planned
+
+    def _written(self, slot: int, sequence: Sequence, drafts: tuple[int, ...]) -> PlannedRows:
+        """The rows of an answer: the token read last, the one to read, and guesses to verify."""
+        past = sequence.past - min(self._read_again, sequence.past)
+        drafts = drafts[: self._max_rows_a_slot - (len(sequence.token_ids) - past)]
+        token_ids = (*sequence.token_ids[past:], *drafts)
+        return PlannedRows(SlotRows(slot, token_ids, past, outputs=1 + len(drafts)), drafts)
 
     def _chunk(self, unread: int, budget: int) -> int:
         """How many rows of a prompt to read: at most the budget, and neither take nor leave a single one."""
@@ -91,13 +150,3 @@ class Scheduler:
         if unread - rows == 1:
             rows -= 1
         return rows if rows >= 2 else 0
-
-
-def _slot_rows(slot: int, sequence: Sequence, rows: int) -> SlotRows:
-    end = sequence.past + rows
-    return SlotRows(
-        slot=slot,
-        token_ids=tuple(sequence.token_ids[sequence.past : end]),
-        past=sequence.past,
-        outputs=1 if end == len(sequence.token_ids) else 0,
-    )

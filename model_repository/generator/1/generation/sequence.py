@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from generation.deadline import Deadline
 from generation.detokenizer import Detokenizer
+from generation.drafting import Acceptance, DraftSource
 from generation.errors import GenerationError, StepError
 from generation.options import GenerationOptions
 from generation.sampling import Sampler
@@ -35,7 +36,11 @@ class Delta:
 
 
 class Sink(Protocol):
-    """Where an answer goes. All methods are called from the engine's thread, and must not wait for it."""
+    """Where an answer goes.
+
+    All methods are called from the engine's thread and must not wait for it; behind an outbox, `send` and
+    `fail` are called from the outbox's.
+    """
 
     def send(self, delta: Delta) -> None:
         """Take what is new; the last one has a finish reason, and nothing follows it."""
@@ -52,9 +57,12 @@ class Sequence:
 
     Attributes:
         sink: where its answer goes.
-        token_ids: the prompt's tokens and the answer's.
+        prompt_ids: the prompt, or the source of an encoder.
+        token_ids: the decoder's tokens: those it begins with, and the answer's; empty while it waits.
         past: how many of them the model has read.
         deadline: when it has to have ended; None: never.
+        acceptance: how often its drafted tokens are right.
+        silent_steps: steps with rows of it since its sink heard of it.
 
     Args:
         prompt_ids: the prompt, not empty.
@@ -75,15 +83,20 @@ class Sequence:
         deadline: Deadline | None = None,
     ) -> None:
         self.sink = sink
-        self.token_ids = prompt_ids
+        self.prompt_ids = prompt_ids
+        self.token_ids: list[int] = []
         self.past = 0
         self.deadline = deadline
-        self._prompt_tokens = len(prompt_ids)
+        self.acceptance = Acceptance()
+        self.silent_steps = 0
+        self._first_tokens = 0
         self._max_tokens = options.max_tokens
         self._end_token_ids = end_token_ids
         self._sampler = Sampler(options) if options.temperature > 0.0 else None
         self._detokenizer = detokenizer
         self._stop_strings = StopStrings(options.stop)
+        self._drafts: DraftSource | None = None
+        self._proposal: tuple[int, ...] = ()
 
     @property
     def is_sampled(self) -> bool:
@@ -92,18 +105,36 @@ class Sequence:
 
     @property
     def unread(self) -> int:
-        """How many tokens the model has yet to read; one once the prompt is read."""
+        """How many tokens the model has yet to read; one once the answer has begun."""
         return len(self.token_ids) - self.past
 
     @property
     def answer_tokens(self) -> int:
         """How many tokens of the answer there are."""
-        return len(self.token_ids) - self._prompt_tokens
+        return len(self.token_ids) - self._first_tokens
 
     @property
     def is_decoding(self) -> bool:
-        """Whether the prompt has been read and the answer has begun."""
+        """Whether all that the decoder begins with has been read and the answer has begun."""
         return self.answer_tokens > 0
+
+    def begin(self, first_tokens: tuple[int, ...], past: int) -> None:
+        """Take a slot.
+
+        Args:
+            first_tokens: what the decoder reads first: a causal model's prompt.
+            past: how many of them the slot's cache holds already.
+        """
+        self.token_ids = list(first_tokens)
+        self._first_tokens = len(self.token_ids)
+        self.past = past
+
+    def draft(self, count: int) -> tuple[int, ...]:
+        """Guess the next tokens: at most `count`, often none; `acceptance` learns whether that was right."""
+        if self._drafts is None:
+            self._drafts = DraftSource([*self.prompt_ids, *self.token_ids[self._first_tokens :]])
+        self._proposal = self._drafts.propose(min(count, self._max_tokens - self.answer_tokens - 1))
+        return self._proposal
 
     def is_late(self, now_s: float) -> bool:
         """Whether its deadline has passed."""
@@ -113,23 +144,29 @@ class Sequence:
         """The first delta: the request is taken and its prompt counted."""
         return self._delta("", "")
 
-    def accept(self, most_probable: int, logits: npt.NDArray[np.float32] | None) -> Delta | None:
+    def accept(
+        self, most_probable: int, best_score: float, logits: npt.NDArray[np.float32] | None
+    ) -> Delta | None:
         """Add the next token.
 
         Args:
             most_probable: the token of the highest score.
+            best_score: that score.
             logits: the scores, shape (vocabulary,); needed if `is_sampled`.
 
         Returns:
             What is new, or None if nothing can be said yet.
 
         Raises:
-            StepError: the scores are missing or cannot be drawn from.
+            StepError: the scores are missing or no numbers.
         """
-        token_id = most_probable if self._sampler is None else _drawn(self._sampler, logits)
+        token_id = self._chosen(most_probable, best_score, logits)
+        self._judge_proposal(token_id)
         if token_id in self._end_token_ids:
             return self._delta(self._rest(), "stop")
         self.token_ids.append(token_id)
+        if self._drafts is not None:
+            self._drafts.push(token_id)
         text = self._stop_strings.feed(self._detokenizer.push(token_id))
         if self._stop_strings.found:
             return self._delta(text, "stop")
@@ -138,15 +175,26 @@ class Sequence:
         text += self._rest()
         return self._delta(text, "stop" if self._stop_strings.found else "length")
 
+    def _chosen(self, most_probable: int, best_score: float, logits: npt.NDArray[np.float32] | None) -> int:
+        if not np.isfinite(best_score):
+            raise StepError(f"the model's scores are no numbers: the largest is {best_score}")
+        if self._sampler is None:
+            return most_probable
+        if logits is None:
+            raise StepError("the model gave no scores to draw from; its adapter ignores `logits`")
+        return self._sampler.choose(logits)
+
+    def _judge_proposal(self, token_id: int) -> None:
+        """Learn whether the next guessed token is the one that came, whether it was sent or not."""
+        if not self._proposal:
+            return
+        is_right = self._proposal[0] == token_id
+        self.acceptance.observe(int(is_right), failed=not is_right)
+        self._proposal = self._proposal[1:] if is_right else ()
+
     def _rest(self) -> str:
         """The text held back, now that no token follows."""
         return self._stop_strings.feed(self._detokenizer.flush()) + self._stop_strings.flush()
 
     def _delta(self, text: str, finish_reason: FinishReason) -> Delta:
-        return Delta(text, finish_reason, self._prompt_tokens, self.answer_tokens)
-
-
-def _drawn(sampler: Sampler, logits: npt.NDArray[np.float32] | None) -> int:
-    if logits is None:
-        raise StepError("the model gave no scores to draw from; its adapter ignores `logits`")
-    return sampler.choose(logits)
+        return Delta(text, finish_reason, len(self.prompt_ids), self.answer_tokens)

@@ -25,6 +25,8 @@ class ServingSettings:
         default_max_tokens: MAX_TOKENS of a request that does not say.
         max_queue: requests that may wait while all slots are taken.
         threads: threads of the model; 0: one for each core.
+        max_draft_tokens: guessed tokens that one answer verifies in a step at most; 0 guesses nothing.
+        deterministic: whether an answer has the same bits whatever was guessed; one more row a step.
     """
 
     slots: int = 8
@@ -34,12 +36,16 @@ class ServingSettings:
     default_max_tokens: int = 128
     max_queue: int = 256
     threads: int = 0
+    max_draft_tokens: int = 8
+    deterministic: bool = True
 
     def __post_init__(self) -> None:
         for field, least in _LEAST.items():
             value = getattr(self, field)
             if type(value) is not int or value < least:
                 raise SettingsError(f"{field} is {value!r}; allowed: a whole number from {least}")
+        if type(self.deterministic) is not bool:
+            raise SettingsError(f"deterministic is {self.deterministic!r}; allowed: true or false")
         if self.default_max_tokens > self.max_tokens:
             raise SettingsError(
                 f"default_max_tokens is {self.default_max_tokens}; "
@@ -82,6 +88,7 @@ _LEAST = {
     "default_max_tokens": 1,
     "max_queue": 1,
     "threads": 0,
+    "max_draft_tokens": 0,
 }
 
 

@@ -21,7 +21,7 @@ from passage_search.rows import (
     refusal,
 )
 from passage_search.search import FoundPassage, PassageSearch, SearchQuery
-from passage_search.settings import MAX_PASSAGES_K, RETRIEVERS, IndexSettings
+from passage_search.settings import MAX_PASSAGES_K, RETRIEVERS, IndexSettings, serving_threads
 from passage_search.words import words_of
 
 __all__ = [
@@ -49,5 +49,6 @@ __all__ = [
     "read_rows",
     "refusal",
     "serving_encoder",
+    "serving_threads",
     "words_of",
 ]

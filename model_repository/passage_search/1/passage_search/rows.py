@@ -45,7 +45,10 @@ class RequestTensors:
 
 @dataclass(frozen=True, slots=True)
 class ResultTensors:
-    """The passages of one request, best first, filled up with empty texts and NaN scores.
+    """The passages of one request, best first.
+
+    Rows are as wide as the one that found most; the others are filled up with empty texts and NaN scores. So
+    a single row has no NaN, which JSON has no word for.
 
     Attributes:
         texts: `id`, `title`, `source` and `text`, each `(rows, width)` UTF-8.
@@ -89,25 +92,23 @@ def _decoded(field: str, value: bytes) -> str:
 
 
 def lay_out(
-    rows: Sequence[SearchQuery | RefusedRow], found: Iterator[tuple[FoundPassage, ...]], search: PassageSearch
+    rows: Sequence[SearchQuery | RefusedRow], found: Iterator[tuple[FoundPassage, ...]]
 ) -> ResultTensors:
     """The tensors of a request's results.
 
     Args:
         rows: of the request.
         found: the passages of its searched rows; exactly these are taken from it.
-        search: knows how many passages a row wants.
     """
-    searched = [row for row in rows if isinstance(row, SearchQuery)]
-    width = max((search.passages_k(row) for row in searched), default=1)
+    passages = [() if isinstance(row, RefusedRow) else next(found) for row in rows]
+    width = max(map(len, passages), default=0)
     texts = {name: _empty_strings(len(rows), width) for name in ("id", "title", "source", "text")}
     scores = np.full((len(rows), width), np.nan, dtype=np.float32)
     errors = _empty_strings(len(rows), 1)
     for number, row in enumerate(rows):
         if isinstance(row, RefusedRow):
             errors[number, 0] = row.reason.encode()
-            continue
-        for place, passage in enumerate(next(found)):
+        for place, passage in enumerate(passages[number]):
             scores[number, place] = passage.score
             for name, tensor in texts.items():
                 tensor[number, place] = getattr(passage, name).encode()

@@ -112,21 +112,15 @@ class PassageSearch:
         if not math.isfinite(float(query.vector.sum())):
             raise OptionError("EMBEDDING is not finite: give the vector that the encoder makes of the query")
 
-    def passages_k(self, query: SearchQuery) -> int:
-        """How many passages a query wants."""
-        return self.settings.passages_k if query.passages_k is None else query.passages_k
-
     def search(self, queries: Sequence[SearchQuery]) -> list[tuple[FoundPassage, ...]]:
         """The passages of each query, best first.
 
         A query gets fewer than it wants where the index has no more, or where bm25 knows none of its words.
         The result of a query does not depend on the others.
 
-        Raises:
-            OptionError: a query that `check` refuses.
+        Args:
+            queries: that `check` accepts.
         """
-        for query in queries:
-            self.check(query)
         return [
             tuple(self._found(row, score) for row, score in zip(ranking.rows, ranking.scores, strict=True))
             for ranking in self.rank(queries)
@@ -141,7 +135,7 @@ class PassageSearch:
         """
         dense = self._dense_rankings(queries)
         return [
-            self._ranking(query, ranking, limit or self.passages_k(query))
+            self._ranking(query, ranking, limit or self._passages_k(query))
             for query, ranking in zip(queries, dense, strict=True)
         ]
 
@@ -167,6 +161,9 @@ class PassageSearch:
             ):
                 rankings[n] = ranking
         return rankings
+
+    def _passages_k(self, query: SearchQuery) -> int:
+        return self.settings.passages_k if query.passages_k is None else query.passages_k
 
     def _retriever(self, query: SearchQuery) -> str:
         return self.settings.retriever if query.retriever is None else query.retriever

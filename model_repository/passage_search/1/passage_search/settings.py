@@ -9,6 +9,7 @@ from typing import Literal
 from passage_search.errors import IndexFilesError
 
 SETTINGS_FILE = "index.json"
+SERVING_FILE = "serving.json"
 RETRIEVERS = ("dense", "bm25", "hybrid")
 MAX_PASSAGES_K = 20
 
@@ -58,3 +59,21 @@ class IndexSettings:
         """Write `index.json`."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def serving_threads(folder: Path) -> int:
+    """The threads that `serving.json` allows; 0, all cores, where there is no such file.
+
+    Raises:
+        IndexFilesError: the file cannot be read, or says something else than a whole number of threads.
+    """
+    path = folder / SERVING_FILE
+    if not path.exists():
+        return 0
+    try:
+        threads = json.loads(path.read_text(encoding="utf-8"))["threads"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise IndexFilesError(f"{path} cannot be used ({error!r}): build the repository again") from error
+    if type(threads) is not int or threads < 0:
+        raise IndexFilesError(f"{path}: threads is {threads!r}; allowed: a whole number from 0 (all cores)")
+    return threads

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from prompting.content import PromptPassage, content
-from prompting.errors import InvalidPromptError
+from prompting.errors import InvalidPromptError, PromptSettingsError
 from prompting.plain_text import PlainTextTokenizer
 from prompting.settings import PromptSettings
+
+TOKENIZER_FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,9 @@ class PromptBuilder:
         """Read `tokenizer.json` and `prompt.json` in a version folder.
 
         Raises:
-            PromptSettingsError: `prompt.json` cannot be used.
+            PromptSettingsError: one of them cannot be used.
         """
-        return cls(Tokenizer.from_file(str(folder / "tokenizer.json")), PromptSettings.load(folder))
+        return cls(_load_tokenizer(folder / TOKENIZER_FILE), PromptSettings.load(folder))
 
     def build(self, query: str, passages: Sequence[PromptPassage], max_tokens: int | None = None) -> Prompt:
         """Build the prompt of one question.
@@ -102,3 +104,10 @@ class PromptBuilder:
         settings = self._settings
         text = settings.before + content(settings.instruction, query, passages) + settings.after
         return [*settings.prefix_ids, *self._plain_text.encode(text), *settings.suffix_ids]
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise PromptSettingsError(f"{path}: {error}; build the repository again") from error

@@ -1,7 +1,7 @@
 """Errors of the prompting package.
 
 PromptingError             everything below; its message ends in what to do
-├── PromptSettingsError    prompt.json is missing or not as export writes it
+├── PromptSettingsError    prompt.json or tokenizer.json is missing or not as export writes it
 └── InvalidPromptError     QUERY or MAX_TOKENS cannot become a prompt: names tensor, value and range
 """
 
@@ -13,7 +13,7 @@ class PromptingError(Exception):
 
 
 class PromptSettingsError(PromptingError):
-    """`prompt.json` cannot be used."""
+    """`prompt.json` or `tokenizer.json` cannot be used."""
 
 
 class InvalidPromptError(PromptingError):

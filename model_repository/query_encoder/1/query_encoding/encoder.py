@@ -6,6 +6,7 @@ is what lets an index be built in large batches and searched with single queries
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ from query_encoding.sessions import Feeds, GraphSessions
 from query_encoding.settings import GRAPH_FILE, EncoderSettings, Fingerprint
 
 Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedRows:
+    """Token ids of one request, as the tokenizer makes them.
+
+    Attributes:
+        input_ids: `(rows, bucket)`; what is behind a row's length is not read.
+        lengths: `(rows,)`; 0 marks a row that the tokenizer refused.
+    """
+
+    input_ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
 
 
 class QueryEncoder:
@@ -70,12 +84,36 @@ class QueryEncoder:
             TokenIdsError: shapes do not fit, or a length or an id is out of range; names field, value and
                 range.
         """
-        self.check(input_ids, lengths)
-        vectors = np.full((len(lengths), self.dim), np.nan, dtype=np.float32)
-        wanted = np.flatnonzero(lengths)
-        if len(wanted):
-            vectors[wanted] = self.encode_ragged([input_ids[row, : lengths[row]] for row in wanted])
+        (vectors,) = self.encode_requests([PaddedRows(input_ids, lengths)])
+        if isinstance(vectors, TokenIdsError):
+            raise vectors
         return vectors
+
+    def encode_requests(self, requests: Sequence[PaddedRows]) -> list[Vectors | TokenIdsError]:
+        """Encode the rows of several requests together; one that is refused leaves the others unhurt.
+
+        Args:
+            requests: as `encode` takes them, one by one.
+
+        Returns:
+            For each request what `encode` returns, or the error that it raises.
+        """
+        results: list[Vectors | TokenIdsError] = []
+        texts: list[TokenIds] = []
+        for rows in requests:
+            try:
+                self._check(rows)
+            except TokenIdsError as error:
+                results.append(error)
+                continue
+            results.append(np.full((len(rows.lengths), self.dim), np.nan, dtype=np.float32))
+            texts += [rows.input_ids[row, : rows.lengths[row]] for row in np.flatnonzero(rows.lengths)]
+        vectors = iter(self.encode_ragged(texts))
+        for rows, result in zip(requests, results, strict=True):
+            if not isinstance(result, TokenIdsError):
+                for row in np.flatnonzero(rows.lengths):
+                    result[row] = next(vectors)
+        return results
 
     def encode_ragged(
         self, token_ids: Sequence[TokenIds], progress: Callable[[int], None] | None = None
@@ -102,12 +140,8 @@ class QueryEncoder:
                 progress(len(call))
         return vectors
 
-    def check(self, input_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]) -> None:
-        """Refuse what the graph cannot take.
-
-        Raises:
-            TokenIdsError: names field, value and allowed range.
-        """
+    def _check(self, rows: PaddedRows) -> None:
+        input_ids, lengths = rows.input_ids, rows.lengths
         if input_ids.ndim != 2 or lengths.shape != (len(input_ids),):
             shapes = f"INPUT_IDS {input_ids.shape} and LENGTH {lengths.shape}"
             raise TokenIdsError(f"{shapes} do not fit: give (rows, tokens) and (rows,)")

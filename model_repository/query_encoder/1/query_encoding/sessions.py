@@ -51,11 +51,13 @@ class GraphSessions:
             calls: what to run.
             feeds: makes a call's input, in the call's thread.
         """
-        if len(calls) == 1:
-            yield calls[0], _run(self._wide, feeds(calls[0]))
+        if len(calls) < 2:
+            for call in calls:
+                yield call, _run(self._wide, feeds(call))
             return
+        narrow = self._narrow  # not in the pool: a cached property has no lock, each thread might load it
         with ThreadPoolExecutor(self.threads) as pool:
-            yield from pool.map(lambda call: (call, _run(self._narrow, feeds(call))), calls)
+            yield from pool.map(lambda call: (call, _run(narrow, feeds(call))), calls)
 
     @cached_property
     def _narrow(self) -> onnxruntime.InferenceSession:

@@ -9,6 +9,7 @@ from query_encoding.errors import EncoderFilesError
 
 ENCODER_FILE = "encoder.json"
 GRAPH_FILE = "encoder.onnx"
+SERVING_FILE = "serving.json"
 
 Layout = Literal["packed", "single"]
 Fingerprint = dict[str, str | int | bool]
@@ -52,3 +53,21 @@ class EncoderSettings:
         """Write `encoder.json`."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def serving_threads(folder: Path) -> int:
+    """The threads that `serving.json` allows; 0, all cores, where there is no such file.
+
+    Raises:
+        EncoderFilesError: the file cannot be read, or says something else than a whole number of threads.
+    """
+    path = folder / SERVING_FILE
+    if not path.exists():
+        return 0
+    try:
+        threads = json.loads(path.read_text(encoding="utf-8"))["threads"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EncoderFilesError(f"{path} cannot be used ({error!r}): build the repository again") from error
+    if type(threads) is not int or threads < 0:
+        raise EncoderFilesError(f"{path}: threads is {threads!r}; allowed: a whole number from 0 (all cores)")
+    return threads

@@ -46,7 +46,7 @@ class QueryTokenizer:
     def __init__(self, tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
         self.settings = settings
         self._tokenizer = tokenizer
-        self._special_tokens = tokenizer.num_special_tokens_to_add(is_pair=False)
+        (self._nothing,) = self.encode_texts([settings.query_prefix])  # the tokens of a query without any
 
     @classmethod
     def load(cls, folder: Path) -> "QueryTokenizer":
@@ -108,7 +108,7 @@ class QueryTokenizer:
         return text, ""
 
     def _check_tokens(self, row: TokenIds) -> str:
-        if len(row) > self._special_tokens:
+        if not np.array_equal(row, self._nothing):
             return ""
         limit = self.settings.max_query_characters
         return f"QUERY holds control characters only: give 1 to {limit} characters of text"
