@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prompting import PromptSettings
+from prompting import InvalidPromptError, PromptBuilder, PromptSettings
 
 from triton_rag_export.errors import BuildError
 from triton_rag_export.recipe import GeneratorRecipe, ServingRecipe
+from triton_rag_export.repository.warmup_samples import WARMUP_QUESTION
 
 SENTINEL = "CONTENT0OF0THE0PROMPT"
 
@@ -32,7 +33,7 @@ def export_prompt(
 
     Raises:
         BuildError: the recipe asks for a chat template and the model has none, the template does not take a
-            system message, or loses the content.
+            system message, loses the content, or has no room for a question.
     """
     rendered, is_chat = _render(tokenizer, generator)
     if (count := rendered.count(SENTINEL)) != 1:
@@ -53,7 +54,22 @@ def export_prompt(
     )
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     settings.save(folder)
+    _refuse_full_prompt(folder, settings)
     return settings
+
+
+def _refuse_full_prompt(folder: Path, settings: PromptSettings) -> None:
+    """Make sure that a short question without passages leaves room for an answer of the default length."""
+    try:
+        PromptBuilder.load(folder).build(WARMUP_QUESTION, [])
+    except InvalidPromptError as error:
+        room = settings.context_tokens - settings.default_max_tokens
+        raise BuildError(
+            f"generator.context_tokens = {settings.context_tokens} leaves {room} tokens for a prompt beside "
+            f"an answer of serving.default_max_tokens = {settings.default_max_tokens}, and the template, "
+            "generator.system, generator.instruction and a short question take more: raise "
+            "generator.context_tokens, or shorten one of the others"
+        ) from error
 
 
 def _render(tokenizer: Any, generator: GeneratorRecipe) -> tuple[str, bool]:

@@ -98,3 +98,12 @@ def test_a_template_that_cannot_be_served_is_refused_with_what_to_do(
     with pytest.raises(BuildError, match=words) as caught:
         export_prompt(tokenizer, GeneratorRecipe(template=template), SERVING, tmp_path)
     assert "generator." in str(caught.value)
+
+
+def test_a_prompt_without_room_for_a_question_is_refused_with_what_to_change(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    serving = ServingRecipe(max_tokens=100, default_max_tokens=100)
+    generator = GeneratorRecipe(context_tokens=128)
+    with pytest.raises(BuildError, match=r"generator\.context_tokens = 128 leaves 28 .* generator\.system"):
+        export_prompt(tokenizer, generator, serving, tmp_path)

@@ -11,14 +11,15 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from triton_rag_export.build.workplace import workplace
 from triton_rag_export.errors import BuildError
 
 CACHE_VARIABLE = "TRITON_RAG_CACHE"
@@ -71,20 +72,18 @@ class ArtifactCache:
         facts = _facts_if_whole(folder)
         if facts is not None:
             return Artifact(folder, key, True, facts)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            workplace = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        except OSError as error:
-            raise BuildError(
-                f"the cache {self.folder} cannot be written ({error}): "
-                f"set {CACHE_VARIABLE} to a folder that can"
-            ) from error
-        try:
-            facts = dict(make(workplace))
-            _write_record(workplace, step, inputs, facts)
-            _replace(workplace, folder)
-        finally:
-            shutil.rmtree(workplace, ignore_errors=True)
+        with ExitStack() as stack:
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                filled = stack.enter_context(workplace(folder))
+            except OSError as error:
+                raise BuildError(
+                    f"the cache {self.folder} cannot be written ({error}): "
+                    f"set {CACHE_VARIABLE} to a folder that can"
+                ) from error
+            facts = dict(make(filled))
+            _write_record(filled, step, inputs, facts)
+            _replace(filled, folder)
         return Artifact(folder, key, False, facts)
 
 
@@ -144,12 +143,11 @@ def _facts_if_whole(folder: Path) -> Mapping[str, Any] | None:
     return facts
 
 
-def _replace(workplace: Path, folder: Path) -> None:
+def _replace(filled: Path, folder: Path) -> None:
     """Put a finished artifact in its place; when another build was faster, theirs is as good."""
-    workplace.chmod(0o755)
     for _ in range(2):
         try:
-            workplace.rename(folder)
+            filled.rename(folder)
             return
         except OSError:
             if _facts_if_whole(folder) is not None:

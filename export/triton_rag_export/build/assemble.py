@@ -1,8 +1,9 @@
 """Put the parts together: served code, artifacts, configs and warm-up become a repository."""
 
+import dataclasses
+import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from triton_rag_export.build.artifacts import RECORD_FILE, Artifact
@@ -17,7 +18,6 @@ from triton_rag_export.repository.warmup_samples import (
     WARMUP_TEXT,
     WARMUP_TITLE,
     Samples,
-    bucket_texts,
     generation_samples,
     retrieval_samples,
 )
@@ -26,11 +26,11 @@ from triton_rag_export.served import model_repository_folder
 RETRIEVAL_ENSEMBLES = ("embed", "retrieve")
 GENERATION_ENSEMBLES = ("rag", "rag_stream")
 ENCODER_FILES = ("encoder.onnx*", "encoder.json")
-TOKENIZER_FILES = ("tokenizer.json", "query_tokenizer.json")
+TOKENIZER_FILES = ("tokenizer.json",)
 SERVED_CODE = (".py", ".gitkeep", ".typed")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
     """What the steps made.
 
@@ -68,7 +68,7 @@ def assemble(recipe: Recipe, parts: Parts, repository: Path, *, index_version: i
     if parts.generator is not None and parts.prompt is not None:
         _place(parts.generator, folders["generator"])
         _place(parts.prompt, folders["prompt_builder"])
-    _write_limits(recipe, folders)
+    _write_limits(recipe, parts, folders)
     _write_configs(recipe, parts, repository, models)
 
 
@@ -102,13 +102,15 @@ def _place(artifact: Artifact, folder: Path, patterns: Sequence[str] = ("**/*",)
                 place_file(path, folder / path.relative_to(artifact.folder))
 
 
-def _write_limits(recipe: Recipe, folders: dict[str, Path]) -> None:
-    """The settings that the served models read from `serving.json`."""
-    import json
-
+def _write_limits(recipe: Recipe, parts: Parts, folders: dict[str, Path]) -> None:
+    """The settings that the served models read from `serving.json`, and the longest query."""
     from generation import ServingSettings
+    from query_tokenization import TokenizerSettings
 
     serving = recipe.serving
+    tokenizer = TokenizerSettings.read(parts.encoder.folder)
+    limited = dataclasses.replace(tokenizer, max_query_characters=serving.max_query_characters)
+    limited.write(folders["query_tokenizer"])
     for model in ("query_encoder", "passage_search"):
         text = json.dumps({"threads": serving.threads}, indent=2) + "\n"
         (folders[model] / "serving.json").write_text(text, encoding="utf-8")
@@ -130,7 +132,7 @@ def _write_configs(recipe: Recipe, parts: Parts, repository: Path, models: Seque
     from query_encoding import EncoderSettings
 
     embedding_size = EncoderSettings.read(parts.encoder.folder).dim
-    samples = warmup_samples(parts, embedding_size)
+    samples = warmup_samples(parts, repository / "query_tokenizer" / "1", embedding_size)
     changes = ConfigChanges(
         max_batch_size=recipe.serving.max_batch_size,
         max_queue=recipe.serving.max_queue,
@@ -145,13 +147,11 @@ def _write_configs(recipe: Recipe, parts: Parts, repository: Path, models: Seque
         write_config(config, repository / model / CONFIG_FILE, note=_first_comment(source))
 
 
-def warmup_samples(parts: Parts, embedding_size: int) -> Samples:
-    """What every step is warmed with, by the recipe's own tokenizers and buckets."""
+def warmup_samples(parts: Parts, tokenizer_folder: Path, embedding_size: int) -> Samples:
+    """What every step is warmed with, by the tokenizers and buckets that serve."""
     from query_tokenization import QueryTokenizer
 
-    tokenizer = QueryTokenizer.load(parts.encoder.folder)
-    texts = bucket_texts(tokenizer, tokenizer.settings.buckets)
-    samples = retrieval_samples(texts, embedding_size)
+    samples = retrieval_samples(QueryTokenizer.load(tokenizer_folder), embedding_size)
     if parts.prompt is not None:
         from prompting import PromptBuilder, PromptPassage
 

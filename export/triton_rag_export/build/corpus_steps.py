@@ -18,14 +18,19 @@ from triton_rag_export.corpus import (
     Passage,
     cut_passages,
     read_documents,
+    refuse_repeated_ids,
     whole_passages,
     without_duplicates,
 )
-from triton_rag_export.errors import CorpusError
-from triton_rag_export.evaluate.indexed_ids import REPETITIONS_FILE, write_repetitions
+from triton_rag_export.corpus.folder_files import files_to_read
+from triton_rag_export.errors import BuildError, CorpusError
+from triton_rag_export.evaluate.indexed_ids import ID_FILES, write_indexed_ids
 from triton_rag_export.recipe import CorpusRecipe
+from triton_rag_export.repository.manifest import sha256_of
 
 PASSAGES_FILE = "passages.jsonl"
+CONTENT = "passages_sha256"
+"""The fact of a cut corpus that later steps depend on: the same passages from other files change nothing."""
 VECTORS_FILE = "vectors.npy"
 DOCUMENTS_A_REPORT = 500
 
@@ -36,28 +41,33 @@ def cut_corpus(context: BuildContext) -> Artifact:
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
         documents = _read_all(corpus, running)
-        unique = without_duplicates(_cut(context, documents))
+        passages = _cut(context, documents)
+        refuse_repeated_ids(passages)
+        unique = without_duplicates(passages)
         _write_passages(unique.passages, folder)
-        write_repetitions(unique.kept_ids, folder)
+        write_indexed_ids(passages, unique.kept_ids, folder)
         note = f"{len(unique.passages):,} passages of {len(documents):,} documents"
         return {
             "documents": len(documents),
             "passages": len(unique.passages),
             "repetitions": len(unique.kept_ids),
+            CONTENT: sha256_of(folder / PASSAGES_FILE),
             "note": note,
         }
 
     inputs = {
         "corpus": corpus.model_dump(mode="json", exclude={"path"}),
         "content": corpus_fingerprint(corpus),
-        "tokenizer": context.encoder.fingerprint if corpus.cut == "tokens" else None,
+        "tokenizer": [context.encoder.fingerprint, *_room_settings(context)]
+        if corpus.cut == "tokens"
+        else None,
     }
     return context.artifact(
         "passages",
         inputs,
         make,
-        code=["triton_rag_export.corpus"],
-        own_code=[__name__],
+        code=["triton_rag_export.corpus", "triton_rag_export.graph.encoder_limits"],
+        own_code=[__name__, "triton_rag_export.evaluate.indexed_ids"],
         libraries=["beautifulsoup4", "tokenizers", "transformers"],
         title="cut the corpus",
     )
@@ -65,10 +75,9 @@ def cut_corpus(context: BuildContext) -> Artifact:
 
 def embed_corpus(context: BuildContext, passages: Artifact, encoder: Artifact) -> Artifact:
     """Embed every passage with the graph that will serve."""
-    prefix = context.recipe.encoder.passage_prefix
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
-        from query_encoding import QueryEncoder
+        from query_encoding import EncoderSettings, QueryEncoder
         from query_tokenization import QueryTokenizer
 
         from triton_rag_export.index import embed_passages, indexed_text
@@ -85,19 +94,22 @@ def embed_corpus(context: BuildContext, passages: Artifact, encoder: Artifact) -
             texts,
             QueryTokenizer.load(encoder.folder),
             QueryEncoder.load(encoder.folder),
-            prefix=prefix,
+            prefix=str(EncoderSettings.read(encoder.folder).fingerprint["passage_prefix"]),
             progress=advance,
         )
         np.save(folder / VECTORS_FILE, embedded.vectors)
+        note = f"{embedded.texts_per_s:,.0f} passages/s, {embedded.tokens_per_s:,.0f} tokens/s"
+        if embedded.cut_short:
+            note += f", {embedded.cut_short:,} passages cut short: longer than the encoder reads"
         return {
             "passages_per_s": round(embedded.texts_per_s, 1),
             "tokens_per_s": round(embedded.tokens_per_s, 1),
             "tokens": embedded.tokens,
             "cut_short": embedded.cut_short,
-            "note": f"{embedded.texts_per_s:,.0f} passages/s, {embedded.tokens_per_s:,.0f} tokens/s",
+            "note": note,
         }
 
-    inputs = {"passages": passages.key, "encoder": encoder.key, "prefix": prefix}
+    inputs = {"passages": passages.facts[CONTENT], "encoder": encoder.key}
     return context.artifact(
         "vectors",
         inputs,
@@ -125,11 +137,16 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
             EncoderSettings.read(encoder.folder).fingerprint,
             folder,
         )
-        (folder / REPETITIONS_FILE).write_bytes((passages.folder / REPETITIONS_FILE).read_bytes())
+        for name in ID_FILES:
+            (folder / name).write_bytes((passages.folder / name).read_bytes())
         note = f"{report.size_bytes / 1e6:,.0f} MB, {report.dense} search over {report.passages:,} vectors"
         return {**dataclasses.asdict(report), "note": note}
 
-    inputs = {"vectors": vectors.key, "retrieval": retrieval.model_dump(mode="json")}
+    inputs = {
+        "vectors": vectors.key,
+        "ids": [sha256_of(passages.folder / name) for name in ID_FILES],
+        "retrieval": retrieval.model_dump(mode="json"),
+    }
     return context.artifact(
         "index",
         inputs,
@@ -142,21 +159,18 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
 
 
 def corpus_fingerprint(corpus: CorpusRecipe) -> str:
-    """What the corpus's content is: Python's version, or a hash over the files.
+    """What the corpus's content is: Python's version, or a hash over the files that are read.
 
     Raises:
-        CorpusError: a file cannot be read.
+        CorpusError: a file that is to be read cannot be.
     """
     if corpus.path is None:
         return f"Python {platform.python_version()}"
-    files = (
-        [corpus.path] if corpus.path.is_file() else sorted(p for p in corpus.path.rglob("*") if p.is_file())
-    )
+    files = [corpus.path] if corpus.path.is_file() else files_to_read(corpus.path)
     digest = hashlib.sha256()
     for path in files:
         try:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            content = sha256_of(path)
         except OSError as error:
             raise CorpusError(
                 f"{path} cannot be read ({error}): make it readable, or move it away"
@@ -187,14 +201,27 @@ def _read_all(corpus: CorpusRecipe, running: StepProgress) -> list[Document]:
 
 
 def _cut(context: BuildContext, documents: Sequence[Document]) -> list[Passage]:
+    from triton_rag_export.graph.encoder_limits import passage_room
     from triton_rag_export.graph.model_source import load_tokenizer
 
     corpus = context.recipe.corpus
     if corpus.cut == "none":
         return whole_passages(documents)
+    room = passage_room(context.encoder.source, *_room_settings(context))
+    if corpus.passage_tokens > room:
+        raise BuildError(
+            f"corpus.passage_tokens = {corpus.passage_tokens}: allowed are at most {room}, what the encoder "
+            f"{context.encoder.source.name} reads less its special tokens and encoder.passage_prefix"
+        )
     return cut_passages(
         documents,
         load_tokenizer(context.encoder.source).backend_tokenizer,
         passage_tokens=corpus.passage_tokens,
         overlap_tokens=corpus.overlap_tokens,
+        read_tokens=room,
     )
+
+
+def _room_settings(context: BuildContext) -> tuple[int | None, str | None]:
+    """What the recipe decides about how much of a passage the encoder reads."""
+    return context.recipe.encoder.max_tokens, context.recipe.encoder.passage_prefix

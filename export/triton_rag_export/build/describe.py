@@ -58,7 +58,7 @@ def describe(context: BuildContext, made: Made, repository: Path) -> Manifest:
     """The manifest of a repository that is otherwise complete."""
     return Manifest(
         recipe=context.recipe.model_dump(mode="json"),
-        models=_models(context),
+        models=_models(context, made),
         corpus={
             **_facts(made.passages),
             **_facts(made.index),
@@ -82,15 +82,14 @@ def opset_of(graph: Path) -> dict[str, int]:
     return {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
 
 
-def _models(context: BuildContext) -> dict[str, ModelEntry]:
+def _models(context: BuildContext, made: Made) -> dict[str, ModelEntry]:
+    """The models, with the precision of their graphs: an exporter may have fallen back to another."""
     recipe = context.recipe
-    models = {
-        "encoder": ModelEntry(recipe.encoder.model, context.encoder.fingerprint, recipe.encoder.precision)
-    }
-    if recipe.generator is not None and context.generator is not None:
-        models["generator"] = ModelEntry(
-            recipe.generator.model, context.generator.fingerprint, recipe.generator.precision
-        )
+    encoder = str(made.encoder.facts["precision"])
+    models = {"encoder": ModelEntry(recipe.encoder.model, context.encoder.fingerprint, encoder)}
+    if recipe.generator is not None and context.generator is not None and made.generator is not None:
+        precision = str(made.generator.facts["precision"])
+        models["generator"] = ModelEntry(recipe.generator.model, context.generator.fingerprint, precision)
     return models
 
 

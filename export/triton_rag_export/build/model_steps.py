@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext, FoundModel
-from triton_rag_export.build.corpus_steps import read_passages
+from triton_rag_export.build.corpus_steps import CONTENT, read_passages
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.corpus import Passage
 from triton_rag_export.recipe import GeneratorRecipe, Precision
@@ -36,7 +36,6 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
     settings = {
         **recipe.model_dump(mode="json", exclude={"model", "precision"}),
         "precision": precision,
-        "max_query_characters": context.recipe.serving.max_query_characters,
     }
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
         {
             "model": context.encoder.fingerprint,
             "settings": settings,
-            "passages": passages.key if precision != "fp32" else None,
+            "passages": passages.facts[CONTENT] if precision != "fp32" else None,
         },
         make,
         code=["triton_rag_export.graph.encoder"],
@@ -83,7 +82,7 @@ def generator_graph(
 
     return context.artifact(
         "generator",
-        {"model": model.fingerprint, "settings": settings, "passages": passages.key},
+        {"model": model.fingerprint, "settings": settings, "passages": passages.facts[CONTENT]},
         make,
         code=["triton_rag_export.graph.causal"],
         own_code=[__name__],

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from triton_rag_export.build.workplace import moved_aside, workplace
 from triton_rag_export.errors import BuildError
 from triton_rag_export.repository import MANIFEST_FILE
 
@@ -15,12 +15,17 @@ def check_output(out: Path) -> None:
     """Make sure that a build may write to `out`.
 
     Raises:
-        BuildError: it is a file, or a folder with other things than a repository of ours.
+        BuildError: it is a file, a mount point, or a folder with other things than a repository of ours.
     """
     if not out.exists():
         return
     if not out.is_dir():
         raise BuildError(f"{out} is a file: name a folder for the repository with --out")
+    if out.is_mount():
+        raise BuildError(
+            f"{out} is a mount point, which cannot be replaced: name a folder in it with --out, such as "
+            f"{out / 'repository'}"
+        )
     if any(out.iterdir()) and not (out / MANIFEST_FILE).is_file():
         raise BuildError(
             f"{out} is not empty and not a repository that triton-rag built (no {MANIFEST_FILE}): "
@@ -36,23 +41,20 @@ def new_folder(out: Path) -> Iterator[Path]:
     moved back.
 
     Raises:
-        BuildError: the folder above cannot be written.
+        BuildError: the folder above cannot be written, or the older repository cannot be moved.
     """
     out = out.resolve()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise BuildError(
-            f"{out.parent} cannot be written ({error}): name another folder with --out"
-        ) from error
-    try:
-        workplace.chmod(0o755)
-        yield workplace
+    with ExitStack() as stack:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            filled = stack.enter_context(workplace(out))
+        except OSError as error:
+            raise BuildError(
+                f"{out.parent} cannot be written ({error}): name another folder with --out"
+            ) from error
+        yield filled
         check_output(out)
-        _exchange(workplace, out)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        _exchange(filled, out)
 
 
 def place_file(source: Path, target: Path) -> None:
@@ -64,14 +66,14 @@ def place_file(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _exchange(workplace: Path, out: Path) -> None:
-    old = workplace.with_name(workplace.name + ".old")
-    if out.exists():
-        out.rename(old)
+def _exchange(filled: Path, out: Path) -> None:
+    old = moved_aside(filled)
     try:
-        workplace.rename(out)
+        if out.exists():
+            out.rename(old)
+        filled.rename(out)
     except OSError as error:
-        if old.exists():
+        if old.exists() and not out.exists():
             old.rename(out)
         raise BuildError(f"{out} cannot be replaced ({error}): remove it and build again") from error
     shutil.rmtree(old, ignore_errors=True)

@@ -18,6 +18,7 @@ from triton_rag_export.errors import BuildError, RepositoryError
 from triton_rag_export.graph.model_source import fingerprint, resolve_model
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import Manifest, lint, read_manifest, write_manifest
+from triton_rag_export.served_errors import served_errors_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class BuildReport:
         return sum(entry.size_bytes for entry in self.manifest.files)
 
 
+@served_errors_as(BuildError, "the build failed in the code that serves")
 def build(
     recipe: Recipe,
     out: Path,
@@ -67,13 +69,14 @@ def build(
     started_s = time.monotonic()
     check_output(out)
     context = _context(recipe, cache or ArtifactCache(), progress or SilentProgress())
+    generator = prompt = None
+    if context.generator is not None and recipe.generator is not None:
+        prompt = prompt_files(context, context.generator, recipe.generator)
     passages = cut_corpus(context)
     encoder = encoder_graph(context, passages)
     vectors = embed_corpus(context, passages, encoder)
     index = index_corpus(context, passages, vectors, encoder)
-    generator = prompt = None
     if context.generator is not None and recipe.generator is not None:
-        prompt = prompt_files(context, context.generator, recipe.generator)
         generator = generator_graph(context, context.generator, recipe.generator, passages)
     quality = measure_retrieval_quality(context, passages, encoder, quality_data, quality_limit)
     version = _index_version(out, index.key)

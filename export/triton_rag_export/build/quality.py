@@ -84,10 +84,9 @@ def _measured(
 ) -> Artifact:
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
         data = _read(path, limit)
-        prefix = context.recipe.encoder.passage_prefix
         total = 2 * len(data.passage_ids)
-        expected = _embed(reference, data, prefix, running, 0, total)
-        given = _embed(encoder, data, prefix, running, len(data.passage_ids), total)
+        expected = _embed(reference, data, running, 0, total)
+        given = _embed(encoder, data, running, len(data.passage_ids), total)
         before, after = _ndcg(data, *expected), _ndcg(data, *given)
         cosine = float(np.mean(_cosines(expected[0], given[0])))
         return {
@@ -127,10 +126,10 @@ def _read(path: Path, limit: int | None) -> _DataSet:
 
 
 def _embed(
-    encoder: Artifact, data: _DataSet, prefix: str, running: StepProgress, done: int, total: int
+    encoder: Artifact, data: _DataSet, running: StepProgress, done: int, total: int
 ) -> tuple[Vectors, Vectors]:
     """Vectors of the passages and of the questions."""
-    from query_encoding import QueryEncoder
+    from query_encoding import EncoderSettings, QueryEncoder
     from query_tokenization import QueryTokenizer
 
     from triton_rag_export.index import embed_passages
@@ -141,6 +140,7 @@ def _embed(
         running.advance(done, total, f"{done / running.seconds:,.0f} passages/s")
 
     tokenizer, graph = QueryTokenizer.load(encoder.folder), QueryEncoder.load(encoder.folder)
+    prefix = str(EncoderSettings.read(encoder.folder).fingerprint["passage_prefix"])
     embedded = embed_passages(data.passage_texts, tokenizer, graph, prefix=prefix, progress=advance)
     return embedded.vectors, _embed_questions(data.questions, tokenizer, graph)
 

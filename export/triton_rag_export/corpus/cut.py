@@ -16,6 +16,9 @@ from triton_rag_export.corpus.document import Document, Passage
 _BATCH = 64
 """Documents that are tokenized in one call."""
 
+LEAST_TOKENS = 16
+"""A title may take the encoder's room up to this rest; what is longer then is cut by the encoder."""
+
 _SENTENCE_ENDS = frozenset(".!?…。！？؟।")
 _WORD, _SENTENCE, _PARAGRAPH = 1, 2, 3
 
@@ -26,7 +29,12 @@ def whole_passages(documents: Iterable[Document]) -> list[Passage]:
 
 
 def cut_passages(
-    documents: Iterable[Document], tokenizer: Tokenizer, *, passage_tokens: int, overlap_tokens: int
+    documents: Iterable[Document],
+    tokenizer: Tokenizer,
+    *,
+    passage_tokens: int,
+    overlap_tokens: int,
+    read_tokens: int | None = None,
 ) -> list[Passage]:
     """Cut documents into passages.
 
@@ -35,6 +43,8 @@ def cut_passages(
         tokenizer: the encoder's; its truncation, padding and special tokens play no part.
         passage_tokens: longest passage, without the special tokens around it.
         overlap_tokens: the most tokens that two neighbouring passages share; less than `passage_tokens`.
+        read_tokens: as many as the encoder reads of title and passage together: passages below a long title
+            are shorter, but not below `LEAST_TOKENS`; None sets no such limit.
 
     Returns:
         The passages, document by document. Each non-blank character of a document lies in one at least.
@@ -50,7 +60,8 @@ def cut_passages(
         encodings = counter.encode_batch([document.text for document in batch], add_special_tokens=False)
         for document, encoding in zip(batch, encodings, strict=True):
             words = _Words.of(document.text, encoding.offsets)
-            pieces = _pieces(words, counter, passage_tokens, overlap_tokens)
+            longest = _room(document.title, counter, passage_tokens, read_tokens)
+            pieces = _pieces(words, counter, longest, min(overlap_tokens, longest - 1))
             spans = _distinct(_trimmed(document.text, start, end) for start, end in pieces)
             for number, (start, end) in enumerate(spans, start=1):
                 passage_id = document.id if len(spans) == 1 else f"{document.id}#{number}"
@@ -74,12 +85,23 @@ class _Words:
 
     @classmethod
     def of(cls, text: str, offsets: Sequence[tuple[int, int]]) -> "_Words":
-        starts = [0 if number == 0 else start for number, (start, _) in enumerate(offsets)]
+        starts = [
+            0 if number == 0 else _after_space(text, start, end)
+            for number, (start, end) in enumerate(offsets)
+        ]
         return cls(text, (*starts, len(text)), tuple(_rank(text, start) for start in (*starts, len(text))))
 
     @property
     def count(self) -> int:
         return len(self.starts) - 1
+
+
+def _room(title: str, counter: Tokenizer, passage_tokens: int, read_tokens: int | None) -> int:
+    """The longest passage below a title."""
+    if read_tokens is None or not title:
+        return passage_tokens
+    room = read_tokens - len(counter.encode(f"{title}\n", add_special_tokens=False))
+    return min(passage_tokens, max(LEAST_TOKENS, room))
 
 
 def _pieces(
@@ -136,6 +158,13 @@ def _next_start(words: _Words, first: int, last: int, overlap_tokens: int) -> in
             if words.ranks[place] >= rank:
                 return place
     return last
+
+
+def _after_space(text: str, start: int, end: int) -> int:
+    """Where a token's own characters begin: SentencePiece counts the space before a word as a part of it."""
+    while start < end and text[start].isspace():
+        start += 1
+    return start
 
 
 def _rank(text: str, start: int) -> int:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from triton_rag_export.corpus.sections import Section
+from triton_rag_export.corpus.sections import Section, outline_title
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-_UNDERLINE = re.compile(r"^ {0,3}(?:=+|-{2,})\s*$")
+_UNDERLINE = re.compile(r"^ {0,3}(=+|-{2,})\s*$")
 _FRONT_MATTER_TITLE = re.compile(r"^title:\s*(.+?)\s*$", re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\A---\s*\n(.*?\n)(?:---|\.\.\.)\s*(?:\n|\Z)", re.DOTALL)
 
@@ -19,7 +19,8 @@ def markdown_sections(text: str) -> tuple[str, list[Section]]:
         text: Markdown, with or without front matter between `---` lines.
 
     Returns:
-        The title (`title:` of the front matter, else the first heading, else "") and the sections.
+        The title (`title:` of the front matter, else the only heading of the highest level, else "") and the
+        sections.
     """
     title = ""
     if front_matter := _FRONT_MATTER.match(text):
@@ -27,12 +28,11 @@ def markdown_sections(text: str) -> tuple[str, list[Section]]:
             title = named[1].strip("\"'")
         text = text[front_matter.end() :]
     sections = list(_sections(text))
-    first_heading = next((section.heading for section in sections if section.heading), "")
-    return title or first_heading, sections
+    return title or outline_title(sections), sections
 
 
 def _sections(text: str) -> Iterator[Section]:
-    heading, lines = "", list[str]()
+    heading, level, lines = "", 0, list[str]()
     fence = ""  # the marks that end the code block we are in
     for line in text.splitlines():
         if fence:
@@ -40,16 +40,16 @@ def _sections(text: str) -> Iterator[Section]:
         elif opened := _FENCE.match(line):
             fence = opened[1]
         elif found := _HEADING.match(line):
-            yield Section(heading, "\n".join(lines))
-            heading, lines = found[2] or "", []
+            yield Section(heading, "\n".join(lines), level)
+            heading, level, lines = found[2] or "", len(found[1]), []
             continue
-        elif _UNDERLINE.match(line) and _can_be_underlined(lines):
+        elif (mark := _UNDERLINE.match(line)) and _can_be_underlined(lines):
             underlined = lines.pop().strip()
-            yield Section(heading, "\n".join(lines))
-            heading, lines = underlined, []
+            yield Section(heading, "\n".join(lines), level)
+            heading, level, lines = underlined, 1 if mark[1].startswith("=") else 2, []
             continue
         lines.append(line)
-    yield Section(heading, "\n".join(lines))
+    yield Section(heading, "\n".join(lines), level)
 
 
 def _can_be_underlined(lines: list[str]) -> bool:

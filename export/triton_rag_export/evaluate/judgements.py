@@ -17,16 +17,24 @@ class IndexedIds:
     """The ids that an index knows.
 
     Attributes:
-        document_ids: the document of each passage, by the passage's id.
+        document_ids: the document of each passage, dropped ones included, by the passage's id.
         kept_ids: id of each passage dropped as a repetition to the id of the one that stayed.
     """
 
     document_ids: Mapping[str, str]
     kept_ids: Mapping[str, str]
 
-    def documents(self) -> frozenset[str]:
-        """Ids of all documents."""
-        return frozenset(self.document_ids.values())
+    def kept_documents(self) -> dict[str, frozenset[str]]:
+        """For each document the one that its passages are found in.
+
+        That is itself, unless all of its passages were dropped: then those of the passages that stayed.
+        """
+        present = {document for name, document in self.document_ids.items() if name not in self.kept_ids}
+        kept = {document: {document} for document in present}
+        for name, kept_id in self.kept_ids.items():
+            if (document := self.document_ids[name]) not in present:
+                kept.setdefault(document, set()).add(self.document_ids[kept_id])
+        return {document: frozenset(documents) for document, documents in kept.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +67,15 @@ def judge(questions: Sequence[Question], ids: IndexedIds, path: Path) -> tuple[J
     Raises:
         EvaluationError: a question names an id that is neither a passage nor a document; names file and line.
     """
-    documents = ids.documents() | _dropped_documents(ids)
+    documents = ids.kept_documents()
     return tuple(_judgement(question, ids, documents, f"{path}:{question.line}") for question in questions)
 
 
-def _judgement(question: Question, ids: IndexedIds, documents: frozenset[str], where: str) -> Judgement:
+def _judgement(
+    question: Question, ids: IndexedIds, documents: Mapping[str, frozenset[str]], where: str
+) -> Judgement:
     for name in question.relevant:
-        if name not in ids.document_ids and name not in ids.kept_ids and name not in documents:
+        if name not in ids.document_ids and name not in documents:
             raise EvaluationError(
                 f"{where}: {name!r} is no passage and no document of this repository: "
                 "correct the id, or evaluate the repository that was built from these passages"
@@ -74,11 +84,7 @@ def _judgement(question: Question, ids: IndexedIds, documents: frozenset[str], w
     grades: dict[str, int] = {}
     for name, grade in question.relevant.items():
         kept = ids.kept_ids.get(name, name)
-        target = ids.document_ids.get(kept, kept) if by_document else kept
-        grades[target] = max(grade, grades.get(target, 0))
+        documents_of = documents.get(name) or {ids.document_ids[kept]}
+        for target in documents_of if by_document else {kept}:
+            grades[target] = max(grade, grades.get(target, 0))
     return Judgement(grades, by_document)
-
-
-def _dropped_documents(ids: IndexedIds) -> frozenset[str]:
-    """Documents of one passage that was dropped: their id is the passage's."""
-    return frozenset(name for name in ids.kept_ids if "#" not in name)

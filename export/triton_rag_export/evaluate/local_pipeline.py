@@ -1,13 +1,13 @@
 """The pipeline in this process: the served packages over a repository's own files, without Triton."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from triton_rag_export.errors import EvaluationError, RepositoryError
 from triton_rag_export.evaluate.pipeline import Progress, RankedPassages, refuse_query, version_folder
+from triton_rag_export.served_errors import served_errors_as
 
 if TYPE_CHECKING:
     from generation import AnswerCollector, Engine, ServingSettings
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prompting import PromptBuilder, PromptPassage
 
 BATCH = 64
+UNUSABLE = "the repository is not complete"
 
 
 class LocalPipeline:
@@ -35,7 +36,7 @@ class LocalPipeline:
 
         self._repository = repository
         self._threads = threads
-        with unusable_files_named():
+        with served_errors_as(RepositoryError, UNUSABLE):
             self._tokenizer = QueryTokenizer.load(version_folder(repository, "query_tokenizer"))
             self._encoder = QueryEncoder.load(version_folder(repository, "query_encoder"), threads)
             self._search = PassageSearch.load(version_folder(repository, "passage_search"), threads)
@@ -101,7 +102,7 @@ class LocalPipeline:
         from prompting import PromptBuilder
 
         folder = version_folder(self._repository, "generator")
-        with unusable_files_named():
+        with served_errors_as(RepositoryError, UNUSABLE):
             settings = ServingSettings.load(folder)
             adapter = CausalAdapter.load(
                 folder, slots=settings.slots, capacity=settings.context_tokens, threads=self._threads
@@ -111,27 +112,6 @@ class LocalPipeline:
         self._engine = Engine(adapter, tokenizer, settings)
         self._engine.start()
         return self._engine, prompts, settings
-
-
-@contextmanager
-def unusable_files_named() -> Iterator[None]:
-    """Turn what the served packages raise over missing or damaged files into an error of ours."""
-    from generation import GenerationError
-    from passage_search import PassageSearchError
-    from prompting import PromptingError
-    from query_encoding.errors import QueryEncodingError
-    from query_tokenization.errors import QueryTokenizationError
-
-    try:
-        yield
-    except (
-        GenerationError,
-        PassageSearchError,
-        PromptingError,
-        QueryEncodingError,
-        QueryTokenizationError,
-    ) as error:
-        raise RepositoryError(f"the repository is not complete: {error}") from error
 
 
 def _prompt_passages(found: Sequence["FoundPassage"]) -> list["PromptPassage"]:

@@ -48,7 +48,15 @@ def version_folder(repository: Path, model: str) -> Path:
     return max(folders, key=lambda path: int(path.name))
 
 
-def refuse_query(text: str, reason: str) -> EvaluationError:
+class RefusedQuestionError(EvaluationError):
+    """A question that the pipeline does not take; whoever knows where it stands adds file and line."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        shown = text if len(text) <= 60 else text[:60] + "…"
+        super().__init__(f"the question {shown!r} was refused: {reason}. Correct or remove it.")
+        self.text = text
+
+
+def refuse_query(text: str, reason: str) -> RefusedQuestionError:
     """The error for a question that the pipeline does not take."""
-    shown = text if len(text) <= 60 else text[:60] + "…"
-    return EvaluationError(f"the question {shown!r} was refused: {reason}. Correct or remove it.")
+    return RefusedQuestionError(text, reason)

@@ -40,23 +40,33 @@ def read_questions(path: Path, limit: int | None = None) -> tuple[Question, ...]
     """
     questions: list[Question] = []
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
                 if limit is not None and len(questions) >= limit:
                     break
+                line = _decoded(raw, f"{path}:{number}", "utf-8-sig" if number == 1 else "utf-8")
                 if line.strip():
                     questions.append(_question(line, f"{path}:{number}", number))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise EvaluationError(f"{path} cannot be read ({error}): give JSON lines in UTF-8") from error
     if not questions:
         raise EvaluationError(f"{path} holds no questions: give JSON lines, each {_KEYS}")
     return tuple(questions)
 
 
+def _decoded(raw: bytes, where: str, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise EvaluationError(
+            f"{where}: not UTF-8 at byte {error.start} of the line: give JSON lines in UTF-8"
+        ) from error
+
+
 def _question(line: str, where: str, number: int) -> Question:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{where}: no JSON ({error}): give {_KEYS}") from error
     if not isinstance(row, dict):
         raise EvaluationError(f"{where}: {_shown(row)} is no object: give {_KEYS}")

@@ -1,7 +1,7 @@
 """`evaluate`: read questions, ask the pipeline, measure, and give a report."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,10 +11,11 @@ from triton_rag_export.evaluate.answer_measures import answer_measures
 from triton_rag_export.evaluate.indexed_ids import read_indexed_ids
 from triton_rag_export.evaluate.judgements import IndexedIds, Judgement, judge
 from triton_rag_export.evaluate.local_pipeline import LocalPipeline
-from triton_rag_export.evaluate.pipeline import Pipeline, Progress
+from triton_rag_export.evaluate.pipeline import Pipeline, Progress, RefusedQuestionError
 from triton_rag_export.evaluate.questions import Question, read_questions
 from triton_rag_export.evaluate.remote_pipeline import RemotePipeline
 from triton_rag_export.evaluate.retrieval_measures import retrieval_measures
+from triton_rag_export.served_errors import served_errors_as
 
 RETRIEVERS = ("dense", "bm25", "hybrid")
 
@@ -30,7 +31,7 @@ class EvaluationReport:
         depth: passages a ranking has at most.
         retrieval: by retriever, then by measure.
         answered: how many answers were measured.
-        answers: by measure; empty when answers were not asked for.
+        answers: by measure; None when answers were not asked for.
     """
 
     repository: str
@@ -80,7 +81,11 @@ def evaluate(
         raise EvaluationError(
             f'{questions_file}: no question has "answers"; add some, or leave out --answers'
         )
-    with closing(RemotePipeline(url) if url else LocalPipeline(repository)) as pipeline:
+    with (
+        served_errors_as(EvaluationError, str(repository)),
+        _places_named(questions, questions_file),
+        closing(RemotePipeline(url) if url else LocalPipeline(repository)) as pipeline,
+    ):
         retrieval = {
             retriever: _measure_retrieval(pipeline, retriever, questions, judgements, ids, progress)
             for retriever in RETRIEVERS
@@ -95,6 +100,16 @@ def evaluate(
             answered=len(answerable),
             answers=answers,
         )
+
+
+@contextmanager
+def _places_named(questions: Sequence[Question], path: Path) -> Iterator[None]:
+    """Put file and line in front of the error about a refused question."""
+    try:
+        yield
+    except RefusedQuestionError as error:
+        line = next(question.line for question in questions if question.text == error.text)
+        raise EvaluationError(f"{path}:{line}: {error}") from error
 
 
 def _measure_retrieval(

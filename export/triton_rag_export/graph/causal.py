@@ -154,8 +154,8 @@ def _token_sequences(tokenizer: Any, settings: CausalExport) -> tuple[list[list[
     if not held_out:
         calibration, held_out = _every_fourth_apart(calibration)
     return (
-        list(_limited(_tokenized(tokenizer, calibration, settings), CALIBRATION_TOKENS)),
-        list(_limited(_tokenized(tokenizer, held_out, settings), COMPARED_TOKENS)),
+        _limited(list(_tokenized(tokenizer, calibration, settings)), CALIBRATION_TOKENS),
+        _limited(list(_tokenized(tokenizer, held_out, settings)), COMPARED_TOKENS),
     )
 
 
@@ -171,13 +171,17 @@ def _tokenized(tokenizer: Any, texts: Iterable[str], settings: CausalExport) -> 
             yield token_ids
 
 
-def _limited(sequences: Iterable[list[int]], tokens: int) -> Iterator[list[int]]:
-    """Sequences until they hold so many tokens together."""
-    for sequence in sequences:
-        if tokens <= 0:
-            return
-        yield sequence[:tokens]
-        tokens -= len(sequence)
+def _limited(sequences: Sequence[list[int]], tokens: int) -> list[list[int]]:
+    """The sequences, the longest cut to a common length with which all together have at most `tokens`.
+
+    They are from all over the corpus: each has its share, so that no part of it is left out.
+    """
+    common, left = 0, tokens
+    for number, length in enumerate(sorted(map(len, sequences))):
+        if (common := min(length, left // (len(sequences) - number))) < length:
+            break
+        left -= length
+    return [sequence[:common] for sequence in sequences if common]
 
 
 def _end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:

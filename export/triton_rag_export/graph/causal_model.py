@@ -109,11 +109,6 @@ class CausalModel:
         """How many tokens there are."""
         return int(self.embedding.shape[0])
 
-    @property
-    def hidden_size(self) -> int:
-        """The width of the residual stream."""
-        return int(self.embedding.shape[1])
-
     def layer_shapes(self) -> tuple[LayerShape, ...]:
         """The widths of each layer."""
         return tuple(layer.shape(self.head_size) for layer in self.layers)

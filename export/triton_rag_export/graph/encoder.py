@@ -23,12 +23,13 @@ from triton_rag_export.graph.bert_graph import add_encoder, add_inputs
 from triton_rag_export.graph.bert_weights import BertWeights, bert_weights
 from triton_rag_export.graph.encoder_check import SAMPLE_TEXTS, Closeness, closeness_to, closeness_to_torch
 from triton_rag_export.graph.encoder_int8 import calibrate, int8_graph, set_aside
+from triton_rag_export.graph.encoder_limits import most_tokens
 from triton_rag_export.graph.encoder_linear import FloatLinear, Int8Method
-from triton_rag_export.graph.encoder_model import load_encoder_model, most_tokens
 from triton_rag_export.graph.encoder_settings import EncoderExport, TextSettings, text_settings
 from triton_rag_export.graph.encoder_tokenizer import export_tokenizer
+from triton_rag_export.graph.fixed_texts import with_fixed_texts
 from triton_rag_export.graph.linear import Precision
-from triton_rag_export.graph.model_source import ModelSource, fingerprint
+from triton_rag_export.graph.model_source import ModelSource, fingerprint, load_encoder_model
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 from triton_rag_export.graph.torch_export import export_with_torch
 
@@ -138,11 +139,10 @@ def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -
 
 def _prepare(source: ModelSource, settings: EncoderExport, folder: Path) -> _Export:
     model = load_encoder_model(source)
-    text = text_settings(source, settings, most_tokens(source, model))
-    tokenizer = export_tokenizer(source, settings, text.max_tokens, folder, lowercase=text.lowercase)
-    texts = tokenizer.encode_texts(
-        [settings.passage_prefix + passage for passage in settings.calibration_texts]
-    )
+    text = text_settings(source, settings, most_tokens(source, model.config))
+    tokenizer = export_tokenizer(source, settings, text, folder)
+    passages = with_fixed_texts(settings.calibration_texts)
+    texts = tokenizer.encode_texts([text.passage_prefix + passage for passage in passages])
     calibration, checked = set_aside([ids for ids in texts if len(ids)])
     if not checked:
         checked = [ids for ids in tokenizer.encode_texts(SAMPLE_TEXTS) if len(ids)]
@@ -209,7 +209,7 @@ def _write(graph: GraphBuilder, export: _Export, precision: Precision, folder: P
 
 def _load_with_settings(export: _Export, precision: Precision, layout: Layout, folder: Path) -> QueryEncoder:
     """Write `encoder.json` with the fingerprint (design 11) of the graph in the folder, and load both."""
-    text, settings = export.text, export.settings
+    text = export.text
     EncoderSettings(
         layout=layout,
         pad_id=export.tokenizer.settings.pad_id,
@@ -222,8 +222,8 @@ def _load_with_settings(export: _Export, precision: Precision, layout: Layout, f
             "precision": precision,
             "pooling": text.pooling,
             "normalize": text.normalize,
-            "query_prefix": settings.query_prefix,
-            "passage_prefix": settings.passage_prefix,
+            "query_prefix": text.query_prefix,
+            "passage_prefix": text.passage_prefix,
             "max_tokens": text.max_tokens,
             "dim": export.model.config.hidden_size,
         },

@@ -82,9 +82,7 @@ def smooth_values(bert: BertWeights, absolute_maxima: AbsoluteMaxima) -> BertWei
 
 
 def set_aside(texts: Sequence[TokenIds]) -> tuple[list[TokenIds], list[TokenIds]]:
-    """Texts to calibrate on, and texts to check on; a few serve both."""
-    if len(texts) < CHECKED_SHARE:
-        return list(texts), list(texts)
+    """Texts to calibrate on, and texts to check on; no text is in both."""
     checked = list(texts[::CHECKED_SHARE])
     return [text for number, text in enumerate(texts) if number % CHECKED_SHARE], checked
 

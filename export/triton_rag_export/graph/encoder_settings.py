@@ -1,11 +1,14 @@
 """What an encoder's export is asked for, and what is read from the model's folder where nothing is asked.
 
 sentence-transformers writes beside a model how it pools, whether it normalizes, and where it cuts:
-`modules.json`, `1_Pooling/config.json`, `sentence_bert_config.json`. A folder without them is pooled by its
-mean, not normalized, and cut at its last position, as sentence-transformers would do.
+`modules.json`, `1_Pooling/config.json`, `sentence_bert_config.json`; and how it compares vectors and what it
+puts before queries and documents: `config_sentence_transformers.json`. A folder without them is pooled by
+its mean and cut at its last position. Vectors are compared by their inner product while serving, and by
+cosine in sentence-transformers unless a model says otherwise: so they get length 1.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,13 @@ from triton_rag_export.errors import ModelSourceError, UnsupportedModelError
 from triton_rag_export.graph.bert_graph import Pooling
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import ModelSource
+
+LOGGER = logging.getLogger(__name__)
+
+COMPARED_BY_DOT = "dot"
+QUERY_PROMPTS = ("query",)
+PASSAGE_PROMPTS = ("document", "passage", "corpus")
+"""Names of prompts, in the order in which encode_query and encode_document of sentence-transformers look."""
 
 _POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -34,8 +44,8 @@ class EncoderExport:
         precision: "fp32"; "fp16": weights in half the bytes, arithmetic in FP32; "int8".
         pooling: "auto" takes the model's own.
         normalize: None takes the model's own.
-        query_prefix: put before every query.
-        passage_prefix: put before every passage.
+        query_prefix: put before every query; None takes the model's own prompt.
+        passage_prefix: put before every passage; None takes the model's own prompt.
         max_tokens: where texts are cut, special tokens included; None takes the model's own.
         max_query_characters: longer queries are refused.
         calibration_texts: like those to be encoded, a hundred or more; "int8" without them is less accurate.
@@ -44,8 +54,8 @@ class EncoderExport:
     precision: Precision = "fp32"
     pooling: Literal["auto", "mean", "cls"] = "auto"
     normalize: bool | None = None
-    query_prefix: str = ""
-    passage_prefix: str = ""
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
     max_tokens: int | None = None
     max_query_characters: int = 8192
     calibration_texts: Sequence[str] = ()
@@ -59,10 +69,12 @@ class TextSettings:
     normalize: bool
     max_tokens: int
     lowercase: bool
+    query_prefix: str = ""
+    passage_prefix: str = ""
 
 
 def text_settings(source: ModelSource, settings: EncoderExport, most_tokens: int) -> TextSettings:
-    """Decide pooling, normalization and maximum length.
+    """Decide pooling, normalization, prefixes and maximum length.
 
     Args:
         source: the model.
@@ -84,12 +96,43 @@ def text_settings(source: ModelSource, settings: EncoderExport, most_tokens: int
     asked = settings.max_tokens
     if asked is not None and not 3 <= asked <= most_tokens:
         raise ModelSourceError(f"encoder.max_tokens {asked}: {source.name!r} allows 3 to {most_tokens}")
+    own_normalize = "Normalize" in modules or _comparison(source) != COMPARED_BY_DOT
     return TextSettings(
         pooling=settings.pooling if settings.pooling != "auto" else _own_pooling(source),
-        normalize="Normalize" in modules if settings.normalize is None else settings.normalize,
+        normalize=own_normalize if settings.normalize is None else settings.normalize,
         max_tokens=asked or min(own.get("max_seq_length") or most_tokens, most_tokens),
         lowercase=bool(own.get("do_lower_case", False)),
+        query_prefix=_prompt(source, QUERY_PROMPTS, settings.query_prefix),
+        passage_prefix=_prompt(source, PASSAGE_PROMPTS, settings.passage_prefix),
     )
+
+
+def _comparison(source: ModelSource) -> str:
+    """How the model's vectors are compared: "cosine" unless it says otherwise."""
+    name = str(_transformers_config(source.folder).get("similarity_fn_name") or "cosine")
+    if name not in ("cosine", COMPARED_BY_DOT):
+        LOGGER.warning(
+            "encoder %s: compares vectors by %s; served vectors are compared by cosine", source.name, name
+        )
+    return name
+
+
+def _prompt(source: ModelSource, names: Sequence[str], asked: str | None) -> str:
+    """The prefix that was asked for, else the model's prompt of the first name there is, else its default."""
+    if asked is not None:
+        return asked
+    config = _transformers_config(source.folder)
+    prompts = config.get("prompts") or {}
+    for name in (*names, config.get("default_prompt_name")):
+        if name in prompts:
+            return str(prompts[name])
+    return ""
+
+
+def _transformers_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config_sentence_transformers.json"
+    config: dict[str, Any] = _read_json(path) if path.is_file() else {}
+    return config
 
 
 def _own_pooling(source: ModelSource) -> Pooling:

@@ -10,7 +10,7 @@ import importlib.util
 import mmap
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ WEIGHT_AND_TOKENIZER_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.t
 # GGUF names a pre-tokenizer; transformers reads "gpt2" vocabularies without it. These split every digit off.
 GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS = frozenset({"smollm", "starcoder", "refact", "codeshell", "exaone"})
 
+_OTHER_FORMATS = ("onnx/*", "openvino/*", "*.onnx", "original/*", "*.msgpack", "*.h5", "coreml/*")
 _HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
-_NAMES_ALLOWED = "package:<installed package>, a local folder, or the name of a model on a Hugging Face hub"
+_NAMES_ALLOWED = (
+    "package:<installed package>, a local folder or GGUF file, or the name of a model on a Hugging Face hub"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +44,24 @@ class ModelSource:
     gguf_file: str | None = None
 
 
-def resolve_model(name: str, relative_to: Path | None = None) -> ModelSource:
+def resolve_model(name: str) -> ModelSource:
     """Find a model by its name, downloading it only if the name is one of a model hub.
 
     Args:
         name: `package:<package>`, a folder (or GGUF file), or a hub name such as `org/model`.
-        relative_to: what a relative folder starts from; default the working directory.
 
     Raises:
         ModelSourceError: there is no such package or folder, it holds no model, or no hub can be reached.
     """
     if name.startswith(PACKAGE_PREFIX):
         return _in_folder(name, _package_folder(name))
-    path = (relative_to or Path()) / Path(name).expanduser()
+    path = Path(name).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         return ModelSource(name, path.parent.resolve(), path.name)
     if path.is_dir():
         return _in_folder(name, path.resolve())
-    if not _HUB_NAME.fullmatch(name):
-        raise ModelSourceError(f"model {name!r}: no such folder ({path}); give {_NAMES_ALLOWED}")
+    if not _HUB_NAME.fullmatch(name) or path.suffix == ".gguf":
+        raise ModelSourceError(f"model {name!r}: no such folder or file ({path}); give {_NAMES_ALLOWED}")
     return _in_folder(name, _hub_folder(name))
 
 
@@ -84,6 +86,29 @@ def load_causal_model(source: ModelSource) -> Any:
         fresh.generation_config = model.generation_config
         model = fresh
     return model.eval()
+
+
+def load_encoder_model(source: ModelSource) -> Any:
+    """The model as a transformers encoder without a head, in float32 and ready for inference.
+
+    Raises:
+        ModelSourceError: the files cannot be read as a model.
+    """
+    import torch
+    from transformers import AutoModel
+
+    return _load(source, AutoModel.from_pretrained, dtype=torch.float32).eval()
+
+
+def load_config(source: ModelSource) -> Any:
+    """The model's transformers configuration.
+
+    Raises:
+        ModelSourceError: it cannot be read.
+    """
+    from transformers import AutoConfig
+
+    return _load(source, AutoConfig.from_pretrained)
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -132,14 +157,45 @@ def _hub_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
+        unneeded = unneeded_files(name, _hub_files(name))
         patterns = [*WEIGHT_AND_TOKENIZER_FILES, "1_Pooling/*"]
-        unneeded = ["onnx/*", "openvino/*", "*.onnx", "original/*", "*.msgpack", "*.h5", "coreml/*"]
-        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=unneeded))
+        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=list(unneeded)))
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelSourceError(
             f"model {name!r}: not a folder here, and no hub gave it ({reason}); give {_NAMES_ALLOWED}"
         ) from error
+
+
+def _hub_files(name: str) -> list[str]:
+    """The names of a model's files; none when the hub cannot be reached and the cache has to do."""
+    from huggingface_hub import list_repo_files
+
+    try:
+        return list(list_repo_files(name))
+    except (OSError, ValueError, RuntimeError):
+        return []  # what is wrong is said where the download fails, too
+
+
+def unneeded_files(name: str, files: Sequence[str]) -> tuple[str, ...]:
+    """Patterns of what not to download: other formats, and weights that are there a second time.
+
+    Args:
+        name: the model on the hub.
+        files: of the model.
+
+    Raises:
+        ModelSourceError: there are several GGUF files and no other weights.
+    """
+    here = [file for file in files if "/" not in file]
+    ggufs = sorted(file for file in here if file.endswith(".gguf"))
+    has_safetensors = any(file.endswith(".safetensors") for file in here)
+    if len(ggufs) > 1 and not has_safetensors and not any(file.endswith(".bin") for file in here):
+        raise ModelSourceError(
+            f"model {name!r} holds {len(ggufs)} GGUF files ({', '.join(ggufs)}): download one of them, and "
+            "give its path as the model"
+        )
+    return (*_OTHER_FORMATS, *(("*.bin", "*.gguf") if has_safetensors else ()))
 
 
 def _in_folder(name: str, folder: Path) -> ModelSource:
@@ -149,7 +205,10 @@ def _in_folder(name: str, folder: Path) -> ModelSource:
         return ModelSource(name, folder)
     if len(ggufs) == 1:
         return ModelSource(name, folder, ggufs[0])
-    found = f"{len(ggufs)} GGUF files, name one of them" if ggufs else "neither config.json nor a GGUF file"
+    if ggufs:
+        found = f"{len(ggufs)} GGUF files, name one of them, such as {folder / ggufs[0]}"
+    else:
+        found = "neither config.json nor a GGUF file"
     raise ModelSourceError(f"model {name!r}: {folder} holds {found}")
 
 

@@ -51,16 +51,18 @@ def embed_passages(
         texts: of the passages, from `indexed_text`.
         tokenizer: the encoder's.
         encoder: the exported graph.
-        prefix: the recipe's `passage_prefix`.
+        prefix: the encoder's `passage_prefix`.
         progress: called with the number of texts finished since its last call.
     """
     started = time.perf_counter()
-    token_ids = tokenizer.encode_texts([prefix + text for text in texts])
+    prefixed = [prefix + text for text in texts]
+    token_ids = tokenizer.encode_texts(prefixed)
     vectors = encoder.encode_ragged(token_ids, progress)
     limit = tokenizer.settings.max_tokens
+    full = [text for text, ids in zip(prefixed, token_ids, strict=True) if len(ids) >= limit]
     return EmbeddedPassages(
         vectors=vectors,
         tokens=sum(len(ids) for ids in token_ids),
-        cut_short=sum(len(ids) >= limit for ids in token_ids),
+        cut_short=tokenizer.count_cut(full),
         seconds=time.perf_counter() - started,
     )

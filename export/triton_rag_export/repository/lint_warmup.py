@@ -1,6 +1,5 @@
 """Check that every step is warmed: samples for each bucket, over data files that are there and fit."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ import numpy as np
 from triton_rag_export.repository.config import CONFIG_FILE, data_type_name, forwards_to, is_ensemble
 from triton_rag_export.repository.findings import REBUILD, RESTORE, Finding
 from triton_rag_export.repository.warmup import TRITON_TYPES, WARMUP_FOLDER, count_strings
+from triton_rag_export.repository.warmup_samples import bucket_texts
 
 BUCKETS_FILE = "query_tokenizer.json"
-BUCKETED_MODELS = ("query_tokenizer", "query_encoder")
 SEARCH_MODEL, RETRIEVERS = "passage_search", ("dense", "bm25", "hybrid")
 _ITEM_BYTES = {triton: np.dtype(numpy).itemsize for numpy, triton in TRITON_TYPES.items()}
 
@@ -85,14 +84,20 @@ def _check_data(repository: Path, file: Path, sent: Any) -> Iterator[Finding]:
 
 
 def _check_buckets(repository: Path, configs: Mapping[str, Any]) -> Iterator[Finding]:
-    """The tokenizer pads to its buckets; each must have been seen by the tokenizer and the encoder."""
+    """The encoder must have seen every bucket, the tokenizer those that a query reaches."""
+    from query_tokenization import QueryTokenizer, TokenizerFilesError
+
     for path in sorted((repository / "query_tokenizer").glob(f"*/{BUCKETS_FILE}")):
         try:
-            buckets = list(json.loads(path.read_text(encoding="utf-8"))["buckets"])
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            tokenizer = QueryTokenizer.load(path.parent)
+        except TokenizerFilesError as error:
             yield Finding(path.relative_to(repository), f"names no buckets ({error})", RESTORE)
             continue
-        for name in BUCKETED_MODELS:
+        needed = {
+            "query_tokenizer": [text.bucket for text in bucket_texts(tokenizer)],
+            "query_encoder": list(tokenizer.settings.buckets),
+        }
+        for name, buckets in needed.items():
             samples = {sample.name for sample in configs[name].model_warmup} if name in configs else set()
             missing = [bucket for bucket in buckets if f"bucket_{bucket}" not in samples]
             if samples and missing:

@@ -6,7 +6,7 @@ It lies at the root of the repository as `manifest.json`; Triton reads folders t
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class ModelEntry:
     fingerprint: str
     """SHA-256 over its weights and tokenizer."""
     precision: str
+    """Of the graph that was exported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +101,12 @@ def repository_files(repository: Path) -> Iterator[Path]:
             yield path
 
 
-def file_entries(
-    repository: Path, *, known: Mapping[str, str] | None = None, progress: Callable[[int], None] | None = None
-) -> tuple[FileEntry, ...]:
-    """Size and hash of every file of a repository.
-
-    Args:
-        repository: the folder.
-        known: hashes that are known already, by path relative to the repository.
-        progress: called with the bytes of each file when it is done.
-    """
-    entries = []
-    for path in repository_files(repository):
-        relative = path.relative_to(repository).as_posix()
-        size_bytes = path.stat().st_size
-        entries.append(FileEntry(relative, size_bytes, (known or {}).get(relative) or sha256_of(path)))
-        if progress is not None:
-            progress(size_bytes)
-    return tuple(entries)
+def file_entries(repository: Path) -> tuple[FileEntry, ...]:
+    """Size and hash of every file of a repository."""
+    return tuple(
+        FileEntry(path.relative_to(repository).as_posix(), path.stat().st_size, sha256_of(path))
+        for path in repository_files(repository)
+    )
 
 
 def sha256_of(path: Path) -> str:

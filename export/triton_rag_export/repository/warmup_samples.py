@@ -4,14 +4,17 @@ The text is fixed, so that the same recipe always gives the same files; the toke
 own tokenizers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from triton_rag_export.repository.warmup import WarmupSample, int32, number_input, text_input
+
+if TYPE_CHECKING:
+    from query_tokenization import QueryTokenizer
 
 WARMUP_QUESTION = "How is a sorted list searched quickly?"
 WARMUP_TITLE = "searching sorted lists"
@@ -39,61 +42,44 @@ Samples = dict[str, tuple[WarmupSample, ...]]
 """Samples by model."""
 
 
-class TokenizedRows(Protocol):
-    """What `query_tokenization.TokenizedQueries` gives."""
-
-    @property
-    def input_ids(self) -> npt.NDArray[np.int32]:
-        """Token ids, (rows, bucket)."""
-        ...
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int32]:
-        """Real tokens, (rows,)."""
-        ...
-
-
-class Tokenizer(Protocol):
-    """What `query_tokenization.QueryTokenizer` does."""
-
-    def encode(self, queries: Sequence[bytes]) -> TokenizedRows:
-        """Token ids of the queries, padded to one bucket."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class BucketText:
     """A text that the tokenizer pads to `bucket` tokens."""
 
     text: str
-    input_ids: npt.NDArray[np.int32]  # (bucket,)
-    length: int
-
-    @property
-    def bucket(self) -> int:
-        """Tokens with padding."""
-        return int(self.input_ids.shape[0])
+    bucket: int
 
 
-def bucket_texts(tokenizer: Tokenizer, buckets: Sequence[int]) -> tuple[BucketText, ...]:
-    """For each bucket the longest beginning of the warm-up text that the tokenizer pads to it."""
-    texts = (_longest_beginning(tokenizer, bucket) for bucket in buckets)
+def bucket_texts(tokenizer: "QueryTokenizer") -> tuple[BucketText, ...]:
+    """For each bucket the longest beginning of the warm-up text that the tokenizer pads to it.
+
+    A bucket is left out where no query of this text reaches it: the prefix alone is longer, or the longest
+    query that is accepted is shorter.
+    """
+    texts = (_longest_beginning(tokenizer, bucket) for bucket in tokenizer.settings.buckets)
     return tuple(text for text in texts if text is not None)
 
 
-def retrieval_samples(texts: Sequence[BucketText], embedding_size: int) -> Samples:
+def bucket_rows(tokenizer: "QueryTokenizer") -> tuple[npt.NDArray[np.int32], ...]:
+    """For each bucket a row of token ids that fills it, (bucket,): the warm-up text's, over and over."""
+    (ids,) = tokenizer.encode_texts([WARMUP_TEXT])
+    return tuple(np.resize(ids, bucket).astype(np.int32) for bucket in tokenizer.settings.buckets)
+
+
+def retrieval_samples(tokenizer: "QueryTokenizer", embedding_size: int) -> Samples:
     """The samples of `query_tokenizer`, `query_encoder` and `passage_search`."""
     unit_vector = np.full(embedding_size, embedding_size**-0.5, dtype=np.float32)
     return {
         "query_tokenizer": tuple(
-            WarmupSample(f"bucket_{text.bucket}", (text_input("QUERY", [text.text]),)) for text in texts
+            WarmupSample(f"bucket_{text.bucket}", (text_input("QUERY", [text.text]),))
+            for text in bucket_texts(tokenizer)
         ),
         "query_encoder": tuple(
             WarmupSample(
-                f"bucket_{text.bucket}",
-                (number_input("INPUT_IDS", text.input_ids), number_input("LENGTH", int32(text.length))),
+                f"bucket_{len(row)}",
+                (number_input("INPUT_IDS", row), number_input("LENGTH", int32(len(row)))),
             )
-            for text in texts
+            for row in bucket_rows(tokenizer)
         ),
         "passage_search": tuple(
             WarmupSample(
@@ -132,20 +118,18 @@ def generation_samples(prompts: Mapping[str, npt.NDArray[np.int32]]) -> Samples:
     }
 
 
-def _longest_beginning(tokenizer: Tokenizer, bucket: int) -> BucketText | None:
+def _longest_beginning(tokenizer: "QueryTokenizer", bucket: int) -> BucketText | None:
     """The longest beginning of the warm-up text within `bucket`; None when no beginning is padded to it."""
     source = WARMUP_TEXT * (1 + bucket * 8 // len(WARMUP_TEXT))
-    low, high = 1, len(source)
+    low, high = 1, min(len(source), tokenizer.settings.max_query_characters)
     while low < high:
         middle = (low + high + 1) // 2
-        if _encode(tokenizer, source[:middle]).bucket <= bucket:
+        if _bucket(tokenizer, source[:middle]) <= bucket:
             low = middle
         else:
             high = middle - 1
-    found = _encode(tokenizer, source[:low])
-    return found if found.bucket == bucket else None
+    return BucketText(source[:low], bucket) if _bucket(tokenizer, source[:low]) == bucket else None
 
 
-def _encode(tokenizer: Tokenizer, text: str) -> BucketText:
-    tokenized = tokenizer.encode([text.encode("utf-8")])
-    return BucketText(text, tokenized.input_ids[0], int(tokenized.lengths[0]))
+def _bucket(tokenizer: "QueryTokenizer", text: str) -> int:
+    return int(tokenizer.encode([text.encode("utf-8")]).input_ids.shape[1])

@@ -53,6 +53,24 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
         check_output(tmp_path / "out")
 
 
+def test_a_mount_point_is_refused_with_a_folder_in_it() -> None:
+    with pytest.raises(BuildError, match="mount point, which cannot be replaced: name a folder in it"):
+        check_output(Path("/proc"))
+
+
+def test_an_older_repository_that_cannot_be_moved_stays_and_is_named(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "out") as workplace:
+        (workplace / "manifest.json").write_text("old")
+
+    def blocked() -> None:
+        with new_folder(tmp_path / "out") as workplace:
+            (workplace.with_name(workplace.name + ".old") / "full").mkdir(parents=True)
+
+    with pytest.raises(BuildError, match="out cannot be replaced"):
+        blocked()
+    assert (tmp_path / "out" / "manifest.json").read_text() == "old"
+
+
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     check_output(tmp_path)
 

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from export.conftest import SmallBuild
 from export.small_build import DOCUMENTS, save_small_models, small_recipe, write_corpus
+from tiny_encoders import TinyEncoder, save_tiny_encoder
 from triton_rag_export.build import ArtifactCache, build
 from triton_rag_export.errors import BuildError, ExportError
+from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import lint, read_config, read_manifest
 from triton_rag_export.served import model_repository_folder
 
@@ -22,6 +25,7 @@ class Recorder:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ended: list[str] = []
+        self.notes: dict[str, str] = {}
         self.advances: list[tuple[str, int, int | None]] = []
 
     def started(self, step: str) -> None:
@@ -32,6 +36,7 @@ class Recorder:
 
     def finished(self, step: str, seconds: float, note: str) -> None:
         self.ended.append(step)
+        self.notes[step] = note
 
 
 def models_in(repository: Path) -> set[str]:
@@ -158,3 +163,78 @@ def test_a_folder_without_judged_data_is_refused(small_build: SmallBuild, tmp_pa
             cache=small_build.cache,
             quality_data=small_build.workshop,
         )
+
+
+def changed(recipe: Recipe, table: str, **values: Any) -> Recipe:
+    """The recipe with some keys of a table changed."""
+    return recipe.model_copy(update={table: getattr(recipe, table).model_copy(update=values)})
+
+
+@pytest.mark.parametrize("limit", [1, 40, 2000])
+def test_another_limit_of_queries_exports_and_embeds_nothing_again(
+    small_build: SmallBuild, tmp_path: Path, limit: int
+) -> None:
+    recipe = changed(small_recipe(small_build.workshop), "serving", max_query_characters=limit)
+    report = build(recipe, tmp_path / "out", cache=small_build.cache)
+    assert set(report.reused) >= ALL_STEPS - {"prompt"}
+    settings = json.loads((tmp_path / "out/query_tokenizer/1/query_tokenizer.json").read_text())
+    assert settings["max_query_characters"] == limit
+
+
+def test_a_long_query_prefix_builds(small_build: SmallBuild, tmp_path: Path) -> None:
+    recipe = changed(
+        small_recipe(small_build.workshop, generator=False), "encoder", query_prefix="Find what helps here: "
+    )
+    build(recipe, tmp_path / "out", cache=small_build.cache)
+    warmed = {path.name for path in (tmp_path / "out/query_tokenizer/warmup").iterdir()}
+    assert "bucket_8.QUERY" not in warmed
+    assert "bucket_32.QUERY" in warmed
+
+
+def test_passages_that_the_encoder_does_not_read_whole_are_refused(
+    small_build: SmallBuild, tmp_path: Path
+) -> None:
+    recipe = changed(small_recipe(small_build.workshop, generator=False), "corpus", passage_tokens=179)
+    with pytest.raises(BuildError, match=r"corpus\.passage_tokens = 179: allowed are at most 178"):
+        build(recipe, tmp_path / "out", cache=small_build.cache)
+
+
+def test_passages_that_are_cut_short_are_counted_in_the_note(small_build: SmallBuild, tmp_path: Path) -> None:
+    recorder = Recorder()
+    recipe = changed(small_recipe(small_build.workshop, generator=False), "corpus", cut="none")
+    build(recipe, tmp_path / "out", recorder, cache=small_build.cache)
+    assert "1 passages cut short" in recorder.notes["embed the passages"]
+
+
+def test_files_that_are_not_read_decide_nothing(small_build: SmallBuild, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for key, (title, text) in DOCUMENTS.items():
+        (texts / f"{key}.md").write_text(f"# {title}\n{text}\n")
+    recipe = changed(
+        small_recipe(small_build.workshop, generator=False), "corpus", source="folder", path=texts
+    )
+    cache = small_build.cache
+    build(recipe, tmp_path / "one", cache=cache)
+    (texts / ".git").mkdir()
+    (texts / ".git" / "HEAD").write_text("ref")
+    (texts / "broken.png").symlink_to(tmp_path / "nowhere")
+    (texts / "data.bin").write_bytes(b"x")
+    assert "passages" in build(recipe, tmp_path / "two", cache=cache).reused
+
+
+def test_the_same_passages_are_not_embedded_again(small_build: SmallBuild, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n" + corpus.read_text())
+    recipe = changed(small_recipe(small_build.workshop), "corpus", path=corpus)
+    report = build(recipe, tmp_path / "out", cache=small_build.cache)
+    assert set(report.reused) == ALL_STEPS - {"passages"}
+
+
+def test_an_encoder_that_fell_back_to_torch_is_in_fp32_in_the_manifest(tmp_path: Path) -> None:
+    save_tiny_encoder(TinyEncoder(family="albert", positions=200, max_seq_length=180), tmp_path / "encoder")
+    write_corpus(tmp_path)
+    recipe = small_recipe(tmp_path, generator=False, precision="int8")
+    report = build(recipe, tmp_path / "out", cache=ArtifactCache(tmp_path / "cache"))
+    assert report.manifest.models["encoder"].precision == "fp32"

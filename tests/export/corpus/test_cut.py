@@ -123,3 +123,20 @@ def test_whole_passages_keep_ids_and_text() -> None:
     assert whole_passages([document(" any text ")]) == [
         Passage("doc", "doc", "Title", " any text ", "source", 0, 10)
     ]
+
+
+@MANY
+@given(title_words=st.integers(0, 60))
+def test_a_long_title_leaves_the_encoder_shorter_passages(tokenizer: Tokenizer, title_words: int) -> None:
+    long = Document("doc", "fox " * title_words, "The quick brown fox jumps over the lazy dog. " * 12, "x")
+    passages = cut_passages([long], tokenizer, passage_tokens=40, overlap_tokens=20, read_tokens=48)
+    title = count(tokenizer, f"{long.title}\n") if long.title else 0
+    longest = max(count(tokenizer, passage.text) for passage in passages)
+    assert longest <= min(40, max(16, 48 - title))
+    assert longest > min(40, max(16, 48 - title)) // 2
+
+
+def test_no_piece_begins_within_a_word(tokenizer: Tokenizer) -> None:
+    text = "The quick brown fox jumps over the lazy dog and returns the sorted list " * 6
+    for passage in cut(text, tokenizer, 24, 8)[1:]:
+        assert text[passage.start - 1] == " "

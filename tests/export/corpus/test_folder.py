@@ -33,6 +33,45 @@ def test_markdown_text_and_html_are_read_by_path_and_section(tmp_path: Path) -> 
     ]
 
 
+def test_a_section_is_named_by_the_headings_above_it(tmp_path: Path) -> None:
+    text = "# Product A\na\n## Install\none\n### Linux\ntwo\n# Product B\n## Install\nthree\n"
+    write(tmp_path, "products.md", text)
+    assert [document.title for document in read_folder(tmp_path)] == [
+        "Product A",
+        "Product A › Install",
+        "Product A › Install › Linux",
+        "Product B › Install",
+    ]
+
+
+def test_an_id_of_a_section_is_never_that_of_a_piece(tmp_path: Path) -> None:
+    write(tmp_path, "changes.md", "# Changes\nx\n## 2\nx\n## 20 24\nx\n## \U0001f600\nx\n## \U0001f600\nx\n")
+    assert [document.id.partition("#")[2] for document in read_folder(tmp_path)] == [
+        "",
+        "section-2",
+        "section-20-24",
+        "section",
+        "section-3",
+    ]
+
+
+def test_linked_folders_are_read_once_and_cycles_end(tmp_path: Path) -> None:
+    corpus, outside = tmp_path / "corpus", tmp_path / "outside"
+    write(corpus, "own/a.txt", "a")
+    write(outside, "b.txt", "b")
+    (corpus / "again").symlink_to(corpus / "own")
+    (corpus / "linked").symlink_to(outside)
+    (outside / "back").symlink_to(corpus)
+    assert [document.id for document in read_folder(corpus)] == ["linked/b.txt", "own/a.txt"]
+
+
+def test_files_without_text_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "a.html", "<nav>Home</nav>")
+    write(tmp_path, "b.md", "text")
+    assert [document.id for document in read_folder(tmp_path)] == ["b.md"]
+    assert "1 of 2 files have no text: a.html" in caplog.text
+
+
 def test_a_page_is_read_in_the_encoding_it_declares(tmp_path: Path) -> None:
     write(tmp_path, "old.html", '<meta charset="iso-8859-1"><p>Größe</p>'.encode("latin-1"))
     assert next(read_folder(tmp_path)).text == "Größe"

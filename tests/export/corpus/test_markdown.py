@@ -7,14 +7,19 @@ from triton_rag_export.corpus.sections import Section
 def test_headings_of_both_kinds_split_a_text() -> None:
     text = "Intro\n\n# First #\none\n\nSecond\n------\ntwo\n\nThird\n===\nthree"
     assert markdown_sections(text) == (
-        "First",
+        "",
         [
-            Section("", "Intro\n"),
-            Section("First", "one\n"),
-            Section("Second", "two\n"),
-            Section("Third", "three"),
+            Section("", "Intro\n", 0),
+            Section("First", "one\n", 1),
+            Section("Second", "two\n", 2),
+            Section("Third", "three", 1),
         ],
     )
+
+
+def test_the_only_heading_of_the_highest_level_is_the_title() -> None:
+    assert markdown_sections("## First\none\n# Name\ntwo\n## Second\nthree")[0] == "Name"
+    assert markdown_sections("# Name\none\n# Other\ntwo")[0] == ""
 
 
 def test_code_lists_rules_and_tables_are_not_headings() -> None:

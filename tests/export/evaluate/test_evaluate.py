@@ -85,9 +85,26 @@ def test_an_unknown_id_is_named_with_file_and_line(small_build: SmallBuild, tmp_
 
 
 def test_a_question_that_the_pipeline_refuses_is_named(small_build: SmallBuild, tmp_path: Path) -> None:
-    path = questions_file(tmp_path, {"question": "x" * 9000, "passage_id": "sorting"})
-    with pytest.raises(EvaluationError, match=r"'x+…' was refused: QUERY"):
+    path = questions_file(tmp_path, QUESTIONS[0], {"question": "x" * 9000, "passage_id": "sorting"})
+    with pytest.raises(EvaluationError, match=r"questions\.jsonl:2: .*'x+…' was refused: QUERY"):
         evaluate(small_build.report.repository, path, Counter())
+
+
+def test_an_index_without_the_documents_of_its_passages_is_refused(repository: Path, tmp_path: Path) -> None:
+    (repository / "passage_search" / "1" / "documents.json").unlink()
+    with pytest.raises(RepositoryError, match=r"documents\.json cannot be read"):
+        evaluate(repository, questions_file(tmp_path, *QUESTIONS), Counter())
+
+
+def test_an_error_of_the_code_that_serves_is_an_error_of_ours(
+    small_build: SmallBuild, repository: Path, tmp_path: Path
+) -> None:
+    path = repository / "query_encoder" / "1" / "encoder.json"
+    settings = json.loads(path.read_text())
+    path.unlink()
+    path.write_text(json.dumps(settings | {"vocabulary_size": 3}))
+    with pytest.raises(EvaluationError, match=r"INPUT_IDS holds .* allowed are 0 to 2"):
+        evaluate(repository, questions_file(tmp_path, *QUESTIONS), Counter())
 
 
 def test_answers_without_right_ones_are_refused(small_build: SmallBuild, tmp_path: Path) -> None:

@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 from triton_rag_export.errors import EvaluationError
-from triton_rag_export.evaluate.indexed_ids import document_of
 from triton_rag_export.evaluate.judgements import IndexedIds, Judgement, judge
 from triton_rag_export.evaluate.questions import Question
 
-PASSAGES = ("for#1", "for#2", "while", "with#1", "with#2")
-IDS = IndexedIds({name: document_of(name) for name in PASSAGES}, {"again": "while", "copy#1": "for#2"})
+DOCUMENTS = {
+    "for#1": "for",
+    "for#2": "for",
+    "while": "while",
+    "with#1": "with",
+    "with#2": "with",
+    "again": "again",
+    "copy#1": "copy",
+    "copy#2": "copy",
+    "faq#1": "faq#1",
+    "faq#2": "faq#2",
+    "twin#1": "twin",
+    "twin#2": "twin",
+}
+IDS = IndexedIds(DOCUMENTS, {"again": "while", "copy#1": "for#2", "twin#1": "with#1", "twin#2": "with#2"})
 
 
 def judged(relevant: Mapping[str, int]) -> Judgement:
@@ -42,15 +54,12 @@ def test_an_unknown_id_is_named_with_file_and_line() -> None:
         judged({"for#3": 1})
 
 
-@pytest.mark.parametrize(
-    ("passage_id", "document_id"),
-    [
-        ("topics/for#2", "topics/for"),
-        ("topics/for", "topics/for"),
-        ("a#b", "a#b"),
-        ("a#0", "a#0"),
-        ("#1", "#1"),
-    ],
-)
-def test_the_document_of_a_passage(passage_id: str, document_id: str) -> None:
-    assert document_of(passage_id) == document_id
+def test_a_document_whose_id_looks_like_a_piece_counts_alone() -> None:
+    judgement = judged({"faq#1": 2})
+    assert judgement.grades == {"faq#1": 2}
+    assert judgement.ranked(["faq#2", "faq#1"], IDS) == ["faq#2", "faq#1"]
+
+
+def test_a_document_whose_passages_were_all_dropped_counts_as_the_document_that_stayed() -> None:
+    assert judged({"twin": 1}).grades == {"with": 1}
+    assert judged({"copy": 1}).grades == {"copy": 1}  # one of its passages is still found

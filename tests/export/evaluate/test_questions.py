@@ -37,6 +37,7 @@ def test_a_limit_reads_no_further(tmp_path: Path) -> None:
     ("row", "said"),
     [
         ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
         (["list"], "is no object"),
         ({"passage_id": "a"}, '"question" is null'),
         ({"question": " ", "passage_id": "a"}, "not empty"),
@@ -65,6 +66,6 @@ def test_a_file_without_questions_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="cannot be read"):
         read_questions(tmp_path / "nothing.jsonl")
-    (tmp_path / "latin.jsonl").write_bytes(b'{"question": "caf\xe9"}\n')
-    with pytest.raises(EvaluationError, match="UTF-8"):
+    (tmp_path / "latin.jsonl").write_bytes(b'\n{"question": "caf\xe9"}\n')
+    with pytest.raises(EvaluationError, match=r"latin\.jsonl:2: not UTF-8 at byte 17 of the line"):
         read_questions(tmp_path / "latin.jsonl")

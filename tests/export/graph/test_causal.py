@@ -11,7 +11,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 from triton_rag_export.errors import BuildError, UnsupportedModelError
-from triton_rag_export.graph.causal import CausalExport, export_causal
+from triton_rag_export.graph.causal import CausalExport, _limited, export_causal
 from triton_rag_export.graph.causal_model import LayerShape
 from triton_rag_export.graph.model_source import ModelSource, resolve_model
 
@@ -107,3 +107,11 @@ def test_the_description_is_read_back_as_it_was_written(tmp_path):
     assert CausalDescription.load(tmp_path) == description
     fields = json.loads(Path(tmp_path / "generator.json").read_text())
     assert set(fields) == {field.name for field in dataclasses.fields(CausalDescription)}
+
+
+def test_the_token_budget_is_shared_by_all_texts():
+    sequences = [[1] * 10, [2] * 3, [3] * 10]
+
+    assert _limited(sequences, 15) == [[1] * 6, [2] * 3, [3] * 6]
+    assert _limited(sequences, 100) == sequences
+    assert _limited([], 5) == []

@@ -1,5 +1,6 @@
 """An exported encoder gives sentence-transformers' vectors, and the same bits alone and in any batch."""
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +69,8 @@ def minilm_vectors(minilm: ModelSource) -> npt.NDArray[np.float64]:
 @pytest.fixture(scope="module", params=TINY, ids=lambda tiny: f"{tiny.family}-{tiny.pooling}-{tiny.heads}")
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ExportedEncoder:
     folder = save_tiny_encoder(request.param, tmp_path_factory.mktemp("tiny"))
-    return exported(resolve_model(str(folder)), EncoderExport(), tmp_path_factory.mktemp("exported"))
+    asked = EncoderExport(normalize=request.param.normalize)
+    return exported(resolve_model(str(folder)), asked, tmp_path_factory.mktemp("exported"))
 
 
 def test_fp32_gives_the_vectors_of_sentence_transformers(
@@ -223,3 +225,38 @@ def test_a_pooling_that_is_not_covered_is_refused(tmp_path: Path) -> None:
     source = resolve_model(str(save_tiny_encoder(TinyEncoder(pooling="max"), tmp_path / "model")))
     with pytest.raises(UnsupportedModelError, match="pools by max: allowed are mean and cls"):
         export_encoder(source, EncoderExport(), tmp_path)
+
+
+def test_a_model_without_normalization_ranks_as_in_sentence_transformers(tmp_path: Path) -> None:
+    folder = save_tiny_encoder(TinyEncoder(normalize=False), tmp_path / "model")
+    prompts = {"prompts": {"query": "find: ", "document": "text: "}, "similarity_fn_name": None}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    (tmp_path / "out").mkdir()
+    ours = exported(resolve_model(str(folder)), EncoderExport(), tmp_path / "out")
+    reference = SentenceTransformer(str(folder), device="cpu")
+    queries, passages = list(PARAGRAPHS[:2]), [*PARAGRAPHS, "lists", "字典", "a b c d e f g h", "?" * 30]
+    expected = reference.similarity(
+        reference.encode_query(queries, show_progress_bar=False),
+        reference.encode_document(passages, show_progress_bar=False),
+    ).numpy()
+    tokenized = ours.tokenizer.encode([query.encode() for query in queries])
+    vectors = ours.encoder.encode(tokenized.input_ids, tokenized.lengths)
+    prefix = str(ours.encoder.fingerprint["passage_prefix"])
+    scores = vectors @ vectors_of(ours, [prefix + text for text in passages]).T
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_array_equal(np.argsort(-scores), np.argsort(-expected))
+
+
+@pytest.mark.parametrize("key", ["query_prefix", "passage_prefix"])
+def test_a_prefix_that_leaves_no_room_for_a_text_is_refused(key: str, tmp_path: Path) -> None:
+    source = resolve_model(str(save_tiny_encoder(TinyEncoder(), tmp_path / "model")))
+    with pytest.raises(ModelSourceError, match=rf"encoder\.{key} takes 42 tokens.*reads 40"):
+        export_encoder(source, EncoderExport(**{key: "x" * 40}), tmp_path)
+
+
+def test_int8_of_a_small_corpus_is_checked_on_more_than_its_texts(tmp_path: Path) -> None:
+    source = resolve_model(str(save_tiny_encoder(TinyEncoder(), tmp_path / "model")))
+    asked = EncoderExport(precision="int8", calibration_texts=PARAGRAPHS[:2])
+    report = export_encoder(source, asked, tmp_path)
+    assert report.to_fp32 is not None
+    assert report.to_fp32.texts >= 6

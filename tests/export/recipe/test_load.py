@@ -88,6 +88,12 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
     assert recipe.encoder.model == str((tmp_path / "encoder").resolve())
 
 
+def test_a_gguf_file_is_relative_to_the_recipe(tmp_path: Path) -> None:
+    recipe = load(tmp_path, MINIMAL + '[generator]\nmodel = "models/tiny.gguf"\n')
+    assert recipe.generator is not None
+    assert recipe.generator.model == str((tmp_path / "models" / "tiny.gguf").resolve())
+
+
 def test_a_model_that_is_no_folder_keeps_its_name(tmp_path: Path) -> None:
     recipe = load(tmp_path, MINIMAL + '[generator]\nmodel = "google/flan-t5-base"\n')
     assert recipe.generator is not None

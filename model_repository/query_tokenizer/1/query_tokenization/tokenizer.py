@@ -89,6 +89,10 @@ class QueryTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many of some texts are longer than `max_tokens`, and lose their end in `encode_texts`."""
+        return sum(bool(encoding.overflowing) for encoding in self._tokenizer.encode_batch(list(texts)))
+
     def _check(self, query: bytes) -> tuple[str, str]:
         """The query's text, and why it is refused or ""."""
         limit = self.settings.max_query_characters
