@@ -13,7 +13,6 @@ from triton_rag_client import (
     InvalidRequestError,
     Passage,
     ProtocolError,
-    RequestCancelledError,
     RowsRefusedError,
 )
 
@@ -162,13 +161,6 @@ def test_values_that_cannot_be_sent_are_refused_before_they_are(ask_with, script
     with pytest.raises(TypeError, match="'max_token' is not an option of rag; its options: retriever"):
         asker.call("ask", "q", max_token=3)
     assert script.requests == []
-
-
-def test_a_closed_client_says_so(ask_with):
-    asker = ask_with()
-    asker.call("close")
-    with pytest.raises(RequestCancelledError, match="closed"):
-        asker.call("embed", "q")
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf])

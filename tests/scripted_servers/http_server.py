@@ -8,10 +8,25 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from scripted_servers.script import Script, ScriptedError, Seen, Wait, elements, raw_bytes
+from scripted_servers.script import (
+    Script,
+    ScriptedError,
+    Seen,
+    TrickledBody,
+    TrickledHead,
+    Wait,
+    elements,
+    raw_bytes,
+)
 from tritonclient.utils import np_to_triton_dtype
 
-HTTP_STATUS = {"UNAVAILABLE": 503, "INVALID_ARGUMENT": 400, "INTERNAL": 500, "NOT_FOUND": 404}
+HTTP_STATUS = {
+    "UNAVAILABLE": 503,
+    "INVALID_ARGUMENT": 400,
+    "INTERNAL": 500,
+    "NOT_FOUND": 404,
+    "DEADLINE_EXCEEDED": 504,
+}
 
 
 class HttpHandler(BaseHTTPRequestHandler):
@@ -71,6 +86,9 @@ class HttpHandler(BaseHTTPRequestHandler):
         if outputs is Wait:
             self._wait()
             return
+        if outputs in (TrickledHead, TrickledBody):
+            self._trickle(outputs)
+            return
         described = [
             {
                 "name": name,
@@ -118,6 +136,14 @@ class HttpHandler(BaseHTTPRequestHandler):
             with suppress(BlockingIOError):
                 if not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
                     raise ConnectionResetError
+
+    def _trickle(self, part: type) -> None:
+        head = b"HTTP/1.1 200 OK\r\n" + (
+            b"X-Long: " if part is TrickledHead else b"Content-Length: 9999999\r\n\r\n"
+        )
+        self.wfile.write(head)
+        while not self.server.script.test_ended.wait(0.005):
+            self.wfile.write(b"x")
 
     def _reply(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
