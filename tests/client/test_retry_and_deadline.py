@@ -37,7 +37,7 @@ def failing_first(times, code, then):
 
     def behave(seen):
         if next(count, None) is not None:
-            raise ScriptedError(code, f"refused: maximum queue size ({code})")
+            raise ScriptedError(code, f"Exceeds maximum queue size ({code})")
         return then(seen)
 
     return behave
@@ -70,6 +70,21 @@ def test_other_errors_are_never_sent_again(ask_with, script, code, error):
     with pytest.raises(error):
         ask_with(retry=AT_ONCE).call("embed", "q")
     assert len(script.requests) == 1
+
+
+def test_a_step_that_failed_is_no_full_queue_on_either_wire(ask_with, script):
+    def fails(seen):
+        raise ScriptedError(
+            "INTERNAL", "generation failed in this step (RuntimeError: the queue is full); ask again"
+        )
+
+    script.stream = script.infer = fails
+    asker = ask_with(retry=AT_ONCE)
+    with pytest.raises(ServerError, match="generation failed"):
+        asker.deltas("q")
+    with pytest.raises(ServerError, match="generation failed"):
+        asker.call("ask", "q")
+    assert len(script.requests) == 2
 
 
 def test_a_stream_is_not_asked_for_again_after_its_first_delta(ask_with, script):

@@ -37,13 +37,23 @@ class HttpHandler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        if self.path == "/v2/health/ready":
+        if self.path.endswith("/config"):
+            self._config()
+        elif self.path == "/v2/health/ready":
             self._reply(200 if self.server.script.is_ready else 400, b"")
         else:
             self._reply(
                 200,
                 json.dumps({"name": "triton", "version": "2.51.0", "extensions": ["parameters"]}).encode(),
             )
+
+    def _config(self) -> None:
+        script = self.server.script
+        script.configs_asked += 1
+        if script.max_rows is None:
+            self._reply(403, b'{"error":"This API is restricted, expecting header \'x\'"}')
+        else:
+            self._reply(200, json.dumps({"max_batch_size": script.max_rows}).encode())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))

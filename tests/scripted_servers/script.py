@@ -53,6 +53,8 @@ class Script:
     infer: Callable[[Seen], dict[str, np.ndarray] | type] | None = None
     stream: Callable[[Seen], Iterator[dict[str, np.ndarray] | type[Wait]]] | None = None
     is_ready: bool = True
+    max_rows: int | None = 64  # of every model; None: the configuration is nobody's business
+    configs_asked: int = 0
     requests: list[Seen] = field(default_factory=list)
     client_left: threading.Event = field(default_factory=threading.Event)
     test_ended: threading.Event = field(default_factory=threading.Event)

@@ -54,6 +54,12 @@ class Wire(Protocol):
     def stream_reader(self, call: InferenceCall, head: Any) -> StreamReader:
         """What reads them."""
 
+    def config_request(self, model: str) -> Any:
+        """The question how a model is configured."""
+
+    def max_rows(self, reply: Any) -> int:
+        """The most rows that the model takes in a request, or the error that the reply tells of."""
+
     def ready_request(self) -> Any:
         """The question whether the server is ready."""
 
