@@ -80,7 +80,7 @@ def evaluate(
         raise EvaluationError(
             f'{questions_file}: no question has "answers"; add some, or leave out --answers'
         )
-    with closing(RemotePipeline(url) if url else LocalPipeline(repository)) as pipeline:
+    with closing(RemotePipeline(url, ids.document_ids) if url else LocalPipeline(repository)) as pipeline:
         retrieval = {
             retriever: _measure_retrieval(pipeline, retriever, questions, judgements, ids, progress)
             for retriever in RETRIEVERS
