@@ -19,7 +19,12 @@ from triton_rag_client.core.wire import failure
 from triton_rag_client.transport.http_client import http_library_failure
 
 ALL_ERRORS = [getattr(errors, name) for name in errors.__all__]
-NOT_SAID_BY_A_SERVER = {errors.RagError, errors.ClientSetupError, errors.RowsRefusedError}
+NOT_SAID_BY_A_SERVER = {
+    errors.RagError,
+    errors.ClientSetupError,
+    errors.RowsRefusedError,
+    errors.PerfAnalyzerError,
+}
 
 
 def all_subclasses(kind):

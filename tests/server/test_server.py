@@ -19,6 +19,7 @@ from triton_rag_server import (
     ModelLoadError,
     PortInUseError,
     RepositoryNotServableError,
+    ServerStartError,
     StartProgress,
     StartTimeoutError,
     TritonServer,
@@ -225,7 +226,7 @@ def test_a_request_that_does_not_end_is_cut_off_at_the_limit(
     request = threading.Thread(target=ask)
     request.start()
     started.read_text()
-    server.stop()
+    assert server.stop() is False
     request.join()
     assert len(failures) == 1
     assert_gone(processes)
@@ -289,9 +290,26 @@ def test_no_server_outlives_a_parent_that_is_killed(write_model: ModelWriter) ->
     assert_gone(processes)
 
 
-def test_the_response_cache_is_off_unless_asked_for(
-    identity_server: TritonServer, write_model: ModelWriter
+def test_a_stopped_server_can_be_started_again_and_a_running_one_cannot(write_model: ModelWriter) -> None:
+    server = TritonServer(write_model())
+    for text in ("first", "second"):
+        with server:
+            assert infer(server, text) == text
+            with pytest.raises(ServerStartError, match="runs already"):
+                server.start()
+            assert infer(server, text) == text
+
+
+def test_a_repository_that_is_damaged_meanwhile_does_not_keep_a_server_alive(
+    write_model: ModelWriter,
 ) -> None:
-    assert "cache_enabled                    | 0" in identity_server.read_log()
-    with TritonServer(write_model(), response_cache_bytes=2**20) as server:
-        assert "cache_enabled                    | 1" in server.read_log()
+    repository = write_model()
+    server = TritonServer(repository)
+    server.start()
+    assert server.pid is not None
+    processes = family(server.pid)
+    config = repository / "identity" / "config.pbtxt"
+    config.unlink()
+    config.mkdir()
+    assert server.stop() is True
+    assert_gone(processes)
