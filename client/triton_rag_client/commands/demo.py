@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from triton_rag_server import TritonServer
+from triton_rag_server.missing_packages import install_command
 
 from triton_rag_client.client import RagClient
 from triton_rag_client.commands.demo_questions import QUESTIONS, ask_and_show, curl_and_show
@@ -88,7 +89,7 @@ def _default_recipe() -> Path:
     """The default recipe: in the wheel beside the export package, in a clone at its top."""
     export = importlib.util.find_spec("triton_rag_export")
     if export is None or export.origin is None:
-        raise ClientSetupError("the demo builds a repository: pip install 'triton-rag[export,serve,cpu]'")
+        raise ClientSetupError(f"the demo builds a repository: {install_command('export', 'serve', 'cpu')}")
     package = Path(export.origin).parent
     recipes = [folder / "recipes" / "python-docs.toml" for folder in (package, package.parents[1])]
     found = next((path for path in recipes if path.is_file()), None)
