@@ -2,6 +2,7 @@
 
 import importlib.util
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,7 +151,7 @@ def _show_tables(console: Console, levels: tuple[LevelResult, ...]) -> None:
 def _how_to_go_on(out: Path) -> None:
     typer.echo(
         f"""
-How to go on
+How to go on{_activation()}
   serve it                triton-rag serve {out}
   ask it                  triton-rag ask 'What is a decorator?'
   talk with it            triton-rag chat
@@ -160,3 +161,13 @@ How to go on
   how good it is          triton-rag evaluate build/mine --questions MY-QUESTIONS.jsonl
   what a machine lacks    triton-rag doctor"""
     )
+
+
+def _activation() -> str:
+    """The line that makes `triton-rag` known to a shell that has not entered its virtual environment."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("triton-rag") is not None or not script.is_file():
+        return ""
+    here = Path.cwd()
+    shown = script.relative_to(here) if script.is_relative_to(here) else script
+    return f"\n  first                   source {shlex.quote(str(shown))}"
