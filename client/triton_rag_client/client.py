@@ -149,7 +149,11 @@ class RagClient:
         return self._run(self._session.metadata(timeout_s))
 
     def close(self) -> None:
-        """Close the connections; later requests raise `RequestCancelledError`."""
+        """Close the connections.
+
+        Requests and streams that are under way, in other threads too, and later ones raise
+        `RequestCancelledError`. Who is still connecting learns of it when that has ended.
+        """
         self._transport.close()
 
     def __enter__(self) -> Self:
