@@ -31,8 +31,9 @@ format: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || \
 	  { echo "triton-rag needs Python 3.11 or 3.12; found: $(PYTHON). Install one (apt-get install python3.11 python3.11-venv) or say make PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(PYTHON) -c \
+	  'import sys; print("Python'"'"'s venv module is missing: sudo apt-get install python%d.%d-venv" % sys.version_info[:2])'; \
+	  exit 1; }
 	@$(PYTHON) -I server/triton_rag_server/libpython.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,serve,cpu,dev]'

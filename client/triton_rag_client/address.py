@@ -28,7 +28,8 @@ class TlsFiles:
     """Files in PEM format for `grpcs://` and `https://`.
 
     Attributes:
-        ca_file: Certificates that sign the server's; the system's own when None.
+        ca_file: Certificates that sign the server's; the system's own when None (what `ssl` finds, on both
+            wires).
         certificate_file: The client's certificate, where the server asks for one; needs `key_file`.
         key_file: Its private key.
     """
@@ -48,6 +49,22 @@ class TlsFiles:
             ClientSetupError: A file cannot be read.
         """
         return _content(self.ca_file), _content(self.certificate_file), _content(self.key_file)
+
+    def roots(self) -> bytes | None:
+        """The certificates that sign the server's, in PEM format: `ca_file`, or the system's own.
+
+        grpcio brings its own; OpenSSL, and so HTTP, uses these. None where the system has none.
+
+        Raises:
+            ClientSetupError: `ca_file` cannot be read.
+        """
+        if self.ca_file is not None:
+            return _content(self.ca_file)
+        found = ssl.get_default_verify_paths()
+        if found.cafile is not None:
+            return _content(Path(found.cafile))
+        folder = Path(found.capath or "nowhere")  # files named after a hash, such as 5ed36f99.0
+        return b"\n".join(path.read_bytes() for path in sorted(folder.glob("????????.[0-9]"))) or None
 
     def context(self) -> ssl.SSLContext:
         """A context that checks the server's certificate and name.
@@ -84,15 +101,16 @@ class Address:
     target: str
 
 
-def parse_address(url: str) -> Address:
+def parse_address(url: str, tls: TlsFiles | None = None) -> Address:
     """Take a URL apart.
 
     Args:
         url: `grpc://host:port`, `grpcs://`, `http://` or `https://`; the port may be left out (8001 for
             gRPC, 8000 for HTTP, 443 for HTTPS); HTTP may have a path, for a proxy.
+        tls: The files that go with it.
 
     Raises:
-        ClientSetupError: It is not such a URL.
+        ClientSetupError: It is not such a URL, or the files have no use there.
     """
     wanted = f"{url!r} is not an address of a server: give grpc://HOST:PORT, grpcs://, http:// or https://"
     try:
@@ -103,6 +121,10 @@ def parse_address(url: str) -> Address:
     if parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ClientSetupError(wanted)
     wire, is_secure, default_port = _SCHEMES[parts.scheme]
+    if tls is not None and tls != TlsFiles() and not is_secure:
+        raise ClientSetupError(
+            f"{url!r} is not encrypted, so that {tls} would not be used: give {parts.scheme}s://, or no files"
+        )
     path = parts.path.rstrip("/")
     if path and wire == "grpc":
         raise ClientSetupError(f"{wanted}; gRPC knows no path, here {path!r}")

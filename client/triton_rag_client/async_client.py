@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from triton_rag_client.address import TlsFiles, parse_address
 from triton_rag_client.core.retry import RetryPolicy
 from triton_rag_client.core.session import Session
-from triton_rag_client.errors import RequestCancelledError
 from triton_rag_client.transport.async_driver import AsyncTransport, run_async, run_async_stream
 
 if TYPE_CHECKING:
@@ -44,11 +43,10 @@ class AsyncRagClient:
         tls: TlsFiles | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        address = parse_address(url)
+        address = parse_address(url, tls)
         self.url = address.url
         wire, self._transport = _wire_and_transport(address, tls or TlsFiles(), headers or {})
         self._session = Session(wire, retry or RetryPolicy(), timeout_s)
-        self._is_closed = False
 
     async def ask(
         self, query: str, *, timeout_s: float | None = None, **options: Unpack[AskOptions]
@@ -65,7 +63,6 @@ class AsyncRagClient:
             async for delta in deltas:
                 ...
         """
-        self._check_open()
         return run_async_stream(self._session.stream(query, options, timeout_s), self._transport)
 
     @overload
@@ -104,7 +101,6 @@ class AsyncRagClient:
 
     async def close(self) -> None:
         """As `RagClient.close`."""
-        self._is_closed = True
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -116,12 +112,7 @@ class AsyncRagClient:
         await self.close()
 
     async def _run(self, steps: Steps[Result]) -> Result:
-        self._check_open()
         return await run_async(steps, self._transport)
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise RequestCancelledError("this client is closed; make a new one")
 
 
 def _wire_and_transport(

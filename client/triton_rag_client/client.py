@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from triton_rag_client.address import TlsFiles, parse_address
 from triton_rag_client.core.retry import RetryPolicy
 from triton_rag_client.core.session import Session
-from triton_rag_client.errors import RequestCancelledError
 from triton_rag_client.transport.sync_driver import SyncTransport, run, run_stream
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class RagClient:
         url: `grpc://host:port`, `grpcs://`, `http://` or `https://`.
         timeout_s: For requests that bring no own, in seconds.
         headers: Sent with every request (gRPC: its metadata), for instance `authorization`.
-        tls: Certificates for `grpcs://` and `https://`; the system's own when None.
+        tls: Certificates for `grpcs://` and `https://`; see `TlsFiles`.
         retry: How often and after which pauses a request is sent again.
 
     Raises:
@@ -56,11 +55,10 @@ class RagClient:
         tls: TlsFiles | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        address = parse_address(url)
+        address = parse_address(url, tls)
         self.url = address.url
         wire, self._transport = _wire_and_transport(address, tls or TlsFiles(), headers or {})
         self._session = Session(wire, retry or RetryPolicy(), timeout_s)
-        self._is_closed = False
 
     def ask(self, query: str, *, timeout_s: float | None = None, **options: Unpack[AskOptions]) -> Answer:
         """The whole answer to a question, with the passages it rests on.
@@ -93,7 +91,6 @@ class RagClient:
             InvalidRequestError: The question or an option was refused.
             RagError: Any other of the tree in `errors`; at any delta.
         """
-        self._check_open()
         return run_stream(self._session.stream(query, options, timeout_s), self._transport)
 
     @overload
@@ -152,8 +149,11 @@ class RagClient:
         return self._run(self._session.metadata(timeout_s))
 
     def close(self) -> None:
-        """Close the connections; later requests raise `RequestCancelledError`."""
-        self._is_closed = True
+        """Close the connections.
+
+        Requests and streams that are under way, in other threads too, and later ones raise
+        `RequestCancelledError`. Who is still connecting learns of it when that has ended.
+        """
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -165,12 +165,7 @@ class RagClient:
         self.close()
 
     def _run(self, steps: Steps[Result]) -> Result:
-        self._check_open()
         return run(steps, self._transport)
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise RequestCancelledError("this client is closed; make a new one")
 
 
 def _wire_and_transport(

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
+from triton_rag_server.missing_packages import install_command
 from typer.core import TyperGroup
 
 from triton_rag_client.errors import ClientSetupError
@@ -27,7 +28,6 @@ _OWN: Final[Mapping[str, str]] = {
     for name in ("serve", "doctor", "demo", "ask", "chat", "retrieve", "embed")
 }
 _ORDER: Final = ("demo", "build", "lint", "evaluate", "serve", "doctor", "ask", "chat", "retrieve", "embed")
-_INSTALL: Final = "pip install 'triton-rag[export]'"
 
 
 @functools.cache
@@ -41,7 +41,7 @@ def find_commands() -> Mapping[str, str]:
 def missing_package(command: str, error: ModuleNotFoundError) -> ClientSetupError:
     """The error of a command whose package is not installed."""
     return ClientSetupError(
-        f"{command!r} needs the package {error.name!r}, which is not installed: {_INSTALL}"
+        f"{command!r} needs the package {error.name!r}, which is not installed: {_install()}"
     )
 
 
@@ -66,6 +66,11 @@ class CommandGroup(TyperGroup):
         return typer.main.get_command(single)
 
 
+def _install() -> str:
+    """What brings every command: those of building run the served code too."""
+    return install_command("export", "serve", "cpu")
+
+
 def _place(name: str) -> tuple[int, str]:
     return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
 
@@ -80,5 +85,5 @@ def _stand_in(name: str, error: ModuleNotFoundError) -> Callable[[], None]:
     def command() -> None:
         raise missing_package(name, error)
 
-    command.__doc__ = f"Not installed: {_INSTALL}"
+    command.__doc__ = f"Not installed: {_install()}"
     return command

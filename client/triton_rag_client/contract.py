@@ -30,7 +30,7 @@ DataType = Literal["BYTES", "FP32", "INT32", "INT64"]
 """The types as the KServe protocol names them; `config.pbtxt` writes BYTES as TYPE_STRING."""
 
 ROWS_PER_REQUEST: Final = 64
-"""`max_batch_size` of `embed` and `retrieve`: longer lists are sent in several requests."""
+"""`max_batch_size` of `embed` and `retrieve` unless a recipe says otherwise: a client asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

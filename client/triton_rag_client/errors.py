@@ -12,7 +12,8 @@ RagError                      everything below; its message ends in what to do
 ├── DeadlineExceededError     the one deadline over all attempts has passed
 ├── RequestCancelledError     the server, or another part of this program, cancelled the request
 ├── ServerError               the server failed: its log says why
-└── ProtocolError             the reply is not what the wire contract says
+├── ProtocolError             the reply is not what the wire contract says
+└── PerfAnalyzerError         perf_analyzer, the load generator, failed or wrote what cannot be read
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidRequestError",
     "LimitExceededError",
     "ModelNotFoundError",
+    "PerfAnalyzerError",
     "ProtocolError",
     "RagError",
     "RequestCancelledError",
@@ -123,3 +125,7 @@ class ServerError(RagError):
 
 class ProtocolError(RagError):
     """The reply is not what the wire contract says."""
+
+
+class PerfAnalyzerError(RagError):
+    """A run of perf_analyzer, the load generator, failed, or it wrote what cannot be read."""

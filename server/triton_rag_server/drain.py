@@ -49,8 +49,8 @@ class EnsembleDrain:
             Whether they have; False after `timeout_s`, or when the server does not answer.
         """
         give_up_s = time.monotonic() + timeout_s
-        ensembles = self._ensembles()
         try:
+            ensembles = self._ensembles()
             for name in ensembles:
                 self._post(host, http_port, f"models/{name}/unload")
             while ensembles & self._unloading(host, http_port):
@@ -63,7 +63,9 @@ class EnsembleDrain:
 
     def _ensembles(self) -> set[str]:
         configs = self._repository.glob("*/config.pbtxt")
-        return {config.parent.name for config in configs if _ENSEMBLE.search(config.read_text("utf-8"))}
+        return {
+            config.parent.name for config in configs if _ENSEMBLE.search(config.read_text("utf-8", "replace"))
+        }
 
     def _unloading(self, host: str, port: int) -> set[str]:
         """Models that still have a request, as the index of the repository tells."""

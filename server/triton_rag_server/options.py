@@ -24,7 +24,6 @@ class ServerOptions:
         drain_timeout_s: Longest time that running requests get to finish once the server is told to stop.
         shm_default_bytes: Shared memory of each Python model at start. It grows by itself, at some cost;
             seven models of 4 MiB fit into the 64 MiB that a container has unless told otherwise.
-        response_cache_bytes: Size of Triton's local response cache; 0 turns it off.
         max_restarts: How often within 300 s the server is started again when it, or a model's process, dies.
         strict_readiness: Ready means that every model is available, not only the server.
         extra_arguments: More arguments for tritonserver, as they are.
@@ -37,7 +36,6 @@ class ServerOptions:
     start_timeout_s: float = 600.0
     drain_timeout_s: float = 30.0
     shm_default_bytes: int = 4 * 2**20
-    response_cache_bytes: int = 0
     max_restarts: int = 3
     strict_readiness: bool = True
     extra_arguments: tuple[str, ...] = ()
@@ -58,7 +56,6 @@ class ServerOptionValues(TypedDict, total=False):
     start_timeout_s: float
     drain_timeout_s: float
     shm_default_bytes: int
-    response_cache_bytes: int
     max_restarts: int
     strict_readiness: bool
     extra_arguments: tuple[str, ...]
@@ -117,7 +114,4 @@ def command_line(
         f"--backend-config=python,shm-region-prefix-name={server_id}-",
         *model_control,
     ]
-    if options.response_cache_bytes > 0:
-        command.append(f"--cache-directory={installation.caches}")
-        command.append(f"--cache-config=local,size={options.response_cache_bytes}")
     return [*command, *options.extra_arguments]

@@ -29,6 +29,8 @@ __all__ = ["TritonServer"]
 
 # Beyond the time that running requests get: unloading the models, which looks once a second.
 _UNLOAD_S = 10.0
+# What tritonserver writes before it leaves requests behind.
+_EXIT_TIMEOUT = "Exit timeout expired"
 
 
 class TritonServer:
@@ -119,6 +121,9 @@ class TritonServer:
             RepositoryNotServableError: There is nothing to serve.
             ServerStartError: It does not start; the message names the cause in one line and the log.
         """
+        if self.is_running:
+            raise ServerStartError("this server runs already: stop it first, or make another one")
+        self._supervisor = None
         models = served_models(self.repository)
         self._progress(StartProgress("looking for tritonserver", models=models))
         installation = find_tritonserver(
@@ -143,16 +148,19 @@ class TritonServer:
         )
         self._supervisor.start()
 
-    def stop(self, drain_timeout_s: float | None = None) -> None:
+    def stop(self, drain_timeout_s: float | None = None) -> bool:
         """Stop the server: running requests finish first, for `drain_timeout_s` at most, then it is killed.
 
         No process and no shared memory of it is left. Stopping a server that does not run does nothing.
+
+        Returns:
+            Whether the requests had that time: False when it was up before they had ended.
         """
         if self._supervisor is not None:
             self._supervisor.stop()
         process = self._process
         if process is None:
-            return
+            return True
         had_ended = process.returncode is not None
         limit_s = self.options.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         end_s = time.monotonic() + limit_s
@@ -161,8 +169,10 @@ class TritonServer:
         process.terminate()
         drained = process.wait(max(0.0, end_s - time.monotonic()) + _UNLOAD_S)
         self._end()
+        drained = drained and (had_ended or _EXIT_TIMEOUT not in self.read_log())
         if drained and not had_ended and not self._keeps_log and self.log_file is not None:
             self.log_file.unlink(missing_ok=True)
+        return drained
 
     def kill(self) -> None:
         """End the server, with all its processes, at once; requests in it are lost."""
@@ -248,6 +258,8 @@ class TritonServer:
             self.log_file = Path(name)
         try:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            if self.log_file.is_file() and not self.log_file.is_symlink():
+                self.log_file.unlink()  # whoever reads the old one sees that this is another
             self.log_file.touch()
         except OSError as error:
             raise ServerStartError(f"the log {self.log_file} cannot be written: {error.strerror}") from error

@@ -34,7 +34,7 @@ def download_wheel(package: str, version: str, folder: Path) -> Path:
         lines = done.stderr.strip().splitlines() or ["no message"]
         reason = next((line for line in lines if line.startswith("ERROR")), lines[-1])
         raise ServerNotFoundError(
-            f"the embedded Triton cannot be downloaded ({reason}): it needs Linux with glibc 2.35 "
-            f"and a package index; or give a tritonserver of your own (--tritonserver)"
+            f"{package} {version} cannot be downloaded ({reason}): the embedded Triton needs Linux with "
+            f"glibc 2.35 and a package index; or give a tritonserver of your own (--tritonserver)"
         )
     return wheel

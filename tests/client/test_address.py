@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
-from triton_rag_client import ClientSetupError, RagClient, TlsFiles
+from triton_rag_client import AsyncRagClient, ClientSetupError, RagClient, TlsFiles
 from triton_rag_client.address import parse_address
 
 
@@ -44,6 +47,13 @@ def test_what_is_no_url_is_refused_with_what_to_give(url):
         RagClient(url)
 
 
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+@pytest.mark.parametrize("kind", [RagClient, AsyncRagClient])
+def test_tls_files_for_an_address_without_tls_are_refused(scheme, kind):
+    with pytest.raises(ClientSetupError, match=f"not encrypted.*ca.pem.*give {scheme}s://"):
+        kind(f"{scheme}://host", tls=TlsFiles(ca_file=Path("ca.pem")))
+
+
 @pytest.mark.parametrize("scheme", ["grpcs", "https"])
 def test_tls_files_that_cannot_be_used_are_named(scheme, tmp_path):
     with pytest.raises(ClientSetupError, match=r"nowhere\.pem cannot be read"):
@@ -56,7 +66,22 @@ def test_tls_files_that_cannot_be_used_are_named(scheme, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-@pytest.mark.parametrize("headers", [{"x": "ü"}, {"x": "a\nb"}, {"ü": "x"}])
-def test_headers_that_cannot_be_sent_are_named(scheme, headers):
-    with pytest.raises(ClientSetupError, match="header"):
-        RagClient(f"{scheme}://host", headers=headers)
+@pytest.mark.parametrize("kind", [RagClient, AsyncRagClient])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *({"x": value} for value in ("ü", "a\nb", "a\tb", " a", "a ", "\x7f", b"bytes", None)),
+        *({name: "x"} for name in ("ü", "", "a b", "a:b", "a\n", "(a)", 3)),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_named(scheme, kind, headers):
+    (name,) = headers
+    with pytest.raises(ClientSetupError, match=f"header {re.escape(repr(name))}"):
+        kind(f"{scheme}://host", headers=headers)
+
+
+@pytest.mark.parametrize("name", ["token-bin", "Token-Bin", "grpc-timeout", "a~b"])
+def test_names_that_grpc_keeps_or_does_not_know_are_refused_there_alone(name):
+    with pytest.raises(ClientSetupError, match="gRPC"):
+        RagClient("grpc://host", headers={name: "x"})
+    RagClient("http://host", headers={name: "x"}).close()

@@ -6,14 +6,20 @@ import math
 
 import numpy as np
 import pytest
-from scripted_servers.script import answer_outputs, delta_outputs, embedding_outputs, passage_outputs, texts
+from scripted_servers.script import (
+    ScriptedError,
+    answer_outputs,
+    delta_outputs,
+    embedding_outputs,
+    passage_outputs,
+    texts,
+)
 from triton_rag_client import (
     Answer,
     ClientSetupError,
     InvalidRequestError,
     Passage,
     ProtocolError,
-    RequestCancelledError,
     RowsRefusedError,
 )
 
@@ -83,6 +89,49 @@ def test_one_query_gives_one_result_and_a_list_gives_a_list(ask_with, script):
     assert [len(seen.inputs["QUERY"]) for seen in script.requests] == [1, 1, 64, 64, 2]
     assert asker.call("embed", []).shape == (0, 0)
     assert asker.call("retrieve", []) == ()
+
+
+@pytest.mark.parametrize(("max_rows", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (1024, [5])])
+def test_a_list_is_sent_in_requests_as_large_as_the_server_takes(ask_with, script, max_rows, sizes):
+    script.infer, script.max_rows = embedding_outputs, max_rows
+    asker = ask_with()
+    for _ in range(2):
+        script.requests.clear()
+        assert asker.call("embed", ["q"] * 5).shape == (5, 3)
+        assert [len(seen.inputs["QUERY"]) for seen in script.requests] == sizes
+    assert script.configs_asked == 1
+
+
+def test_a_server_that_does_not_tell_its_configuration_gets_what_the_contract_says(ask_with, script):
+    script.infer, script.max_rows = embedding_outputs, None
+    asker = ask_with()
+    for _ in range(2):
+        assert asker.call("embed", ["q"] * 65).shape == (65, 3)
+    assert [len(seen.inputs["QUERY"]) for seen in script.requests] == [64, 1, 64, 1]
+    assert script.configs_asked == 1
+
+
+def test_a_server_that_takes_fewer_rows_than_before_is_asked_again(ask_with, script):
+    def at_most(seen):
+        if len(seen.inputs["QUERY"]) > script.max_rows:
+            raise ScriptedError(
+                "INVALID_ARGUMENT", f"inference request batch-size must be <= {script.max_rows}"
+            )
+        return embedding_outputs(seen)
+
+    script.infer = at_most
+    asker = ask_with()
+    asker.call("embed", ["q"] * 5)
+    script.max_rows = 2
+    with pytest.raises(InvalidRequestError, match="batch-size must be <= 2"):
+        asker.call("embed", ["q"] * 5)
+    assert asker.call("embed", ["q"] * 5).shape == (5, 3)
+
+
+def test_a_single_query_asks_nothing_before(ask_with, script):
+    script.infer = embedding_outputs
+    ask_with().call("embed", "q")
+    assert script.configs_asked == 0
 
 
 def test_a_refused_row_does_not_lose_its_neighbours(ask_with, script):
@@ -162,13 +211,6 @@ def test_values_that_cannot_be_sent_are_refused_before_they_are(ask_with, script
     with pytest.raises(TypeError, match="'max_token' is not an option of rag; its options: retriever"):
         asker.call("ask", "q", max_token=3)
     assert script.requests == []
-
-
-def test_a_closed_client_says_so(ask_with):
-    asker = ask_with()
-    asker.call("close")
-    with pytest.raises(RequestCancelledError, match="closed"):
-        asker.call("embed", "q")
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, math.inf])

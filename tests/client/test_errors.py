@@ -19,7 +19,12 @@ from triton_rag_client.core.wire import failure
 from triton_rag_client.transport.http_client import http_library_failure
 
 ALL_ERRORS = [getattr(errors, name) for name in errors.__all__]
-NOT_SAID_BY_A_SERVER = {errors.RagError, errors.ClientSetupError, errors.RowsRefusedError}
+NOT_SAID_BY_A_SERVER = {
+    errors.RagError,
+    errors.ClientSetupError,
+    errors.RowsRefusedError,
+    errors.PerfAnalyzerError,
+}
 
 
 def all_subclasses(kind):
@@ -109,18 +114,54 @@ def test_what_a_server_said_is_told_with_what_to_do(kind):
     [
         ("[request id: <id_unknown>] Exceeds maximum queue size", False, errors.UnavailableError),
         (
-            "9 requests run or wait; allowed: 8 and 1; ask again later",
+            "9 requests run or wait; allowed: 8 run and 1 wait; ask again later",
             False,
             errors.UnavailableError,
         ),
         ("Stub process 'generator_0_0' is not healthy.", False, errors.ServerError),
         ("Failed to process the request(s) for model 'x'", False, errors.ServerError),
         ("MAX_TOKENS is -1; allowed: 1 to 512", False, errors.InvalidRequestError),
+        ("QUERY is 'Exceeds maximum queue size'; ask again", False, errors.InvalidRequestError),
+        (
+            "in ensemble 'rag_stream', generation failed in this step (ValueError: queue full); ask again",
+            False,
+            errors.ServerError,
+        ),
         ("something", True, errors.ServerError),
     ],
 )
 def test_an_error_without_a_code_is_told_by_its_text(text, is_started, kind):
     assert kind_of(text, is_started=is_started) is kind
+
+
+def generator_texts(*kinds: str) -> list[str]:
+    """The texts with which the generator raises these errors, as its source has them."""
+    folder = Path(__file__).resolve().parents[2] / "model_repository" / "generator" / "1" / "generation"
+    nodes = [node for path in folder.glob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    texts = []
+    for call in calls:
+        if call.func.id in kinds and call.args:
+            text = call.args[0]
+            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+            texts.append("".join(part.value if isinstance(part, ast.Constant) else "7" for part in parts))
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (("QueueFullError", "EngineClosedError"), errors.UnavailableError),
+        (("StepError",), errors.ServerError),
+        (("DeadlineError",), errors.DeadlineExceededError),
+    ],
+)
+def test_what_the_generator_says_is_known_without_its_code(theirs, ours):
+    texts = generator_texts(*theirs)
+    assert texts != []
+    for text in texts:
+        said = text.replace("7: 7", "ValueError: 7")
+        assert kind_of(f"in ensemble 'rag_stream', {said}", is_started=False) is ours, said
 
 
 @pytest.mark.parametrize(

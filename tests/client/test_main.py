@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 from triton_rag_client import command_registry, main
 from triton_rag_client.command_registry import find_commands
+from triton_rag_server.missing_packages import install_command
 
 HEAVY = (
     "torch",
@@ -76,7 +77,7 @@ def test_a_command_whose_package_is_missing_is_listed_and_says_what_to_install(o
     assert code == 1
     assert err == (
         "error: 'build' needs the package 'no_such_package_here', which is not installed: "
-        "pip install 'triton-rag[export]'\n"
+        f"{install_command('export', 'serve', 'cpu')}\n"
     )
 
 
@@ -91,7 +92,7 @@ def test_a_package_that_is_missing_only_when_the_command_runs_is_named_too(offer
     sys.modules["imports_late"].build = build
     code, _, err = run(monkeypatch, capsys, "build")
     assert (code, err.count("\n")) == (1, 1)
-    assert "pip install 'triton-rag[export]'" in err
+    assert install_command("export", "serve", "cpu") in err
 
 
 def test_an_error_that_is_nobody_s_purpose_is_not_hidden(offered, monkeypatch):

@@ -7,7 +7,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from scripted_servers.script import ScriptedError, Wait, answer_outputs, delta_outputs, embedding_outputs
+from scripted_servers.script import (
+    ScriptedError,
+    TrickledBody,
+    TrickledHead,
+    Wait,
+    answer_outputs,
+    delta_outputs,
+    embedding_outputs,
+)
 from triton_rag_client import (
     AsyncRagClient,
     ConnectionFailedError,
@@ -29,7 +37,7 @@ def failing_first(times, code, then):
 
     def behave(seen):
         if next(count, None) is not None:
-            raise ScriptedError(code, f"refused: maximum queue size ({code})")
+            raise ScriptedError(code, f"Exceeds maximum queue size ({code})")
         return then(seen)
 
     return behave
@@ -62,6 +70,21 @@ def test_other_errors_are_never_sent_again(ask_with, script, code, error):
     with pytest.raises(error):
         ask_with(retry=AT_ONCE).call("embed", "q")
     assert len(script.requests) == 1
+
+
+def test_a_step_that_failed_is_no_full_queue_on_either_wire(ask_with, script):
+    def fails(seen):
+        raise ScriptedError(
+            "INTERNAL", "generation failed in this step (RuntimeError: the queue is full); ask again"
+        )
+
+    script.stream = script.infer = fails
+    asker = ask_with(retry=AT_ONCE)
+    with pytest.raises(ServerError, match="generation failed"):
+        asker.deltas("q")
+    with pytest.raises(ServerError, match="generation failed"):
+        asker.call("ask", "q")
+    assert len(script.requests) == 2
 
 
 def test_a_stream_is_not_asked_for_again_after_its_first_delta(ask_with, script):
@@ -102,6 +125,29 @@ def test_the_deadline_ends_a_stream_that_has_begun(ask_with, script):
     with pytest.raises(DeadlineExceededError, match=r"within 0\.2 s"):
         ask_with().deltas("q", timeout_s=0.2)
     script.client_left.wait()
+
+
+@pytest.mark.parametrize("url", ["http"], indirect=True)
+@pytest.mark.parametrize("part", [TrickledHead, TrickledBody])
+@pytest.mark.parametrize("is_connected", [False, True], ids=["new connection", "used connection"])
+def test_the_deadline_ends_a_reply_that_comes_byte_by_byte(ask_with, script, part, is_connected):
+    asker = ask_with()
+    if is_connected:
+        script.infer = embedding_outputs
+        asker.call("embed", "q")
+    script.infer = lambda seen: part
+    with pytest.raises(DeadlineExceededError, match=r"within 0\.2 s"):
+        asker.call("embed", "q", timeout_s=0.2)
+    assert script.client_left.wait(30)
+
+
+def test_a_deadline_that_is_not_ours_is_told_in_its_own_words(ask_with, script):
+    def gives_up(seen):
+        raise ScriptedError("DEADLINE_EXCEEDED", "upstream gave up after 1 s")
+
+    script.infer = gives_up
+    with pytest.raises(DeadlineExceededError, match=r"^upstream gave up after 1 s; .*proxy"):
+        ask_with().call("embed", "q")
 
 
 def test_the_deadline_is_one_for_all_attempts(ask_with, script):

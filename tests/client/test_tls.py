@@ -22,6 +22,7 @@ from tritonclient.grpc import service_pb2_grpc
 
 CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
 KEY = Path(__file__).parent / "tls" / "key.pem"
+SUBJECT_HASH = "ce275665"  # as `openssl x509 -hash` says
 OWN = TlsFiles(ca_file=CERTIFICATE)
 ONCE = RetryPolicy(attempts=1)
 
@@ -54,6 +55,25 @@ def secure_http_url(script):
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.mark.parametrize("wire", ["grpc", "http"])
+@pytest.mark.parametrize("asker_kind", [SyncAsker, AsyncAsker])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_systems_own_certificates_are_those_of_openssl(
+    wire, asker_kind, kind, request, script, monkeypatch, tmp_path
+):
+    bundle, folder = tmp_path / "bundle.pem", tmp_path / "certificates"
+    folder.mkdir()
+    name = f"{SUBJECT_HASH}.0"
+    (bundle if kind == "file" else folder / name).write_bytes(CERTIFICATE.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    script.infer = lambda seen: answer_outputs("safe")
+    tls = TlsFiles(certificate_file=CERTIFICATE, key_file=KEY)
+    asker = asker_kind(request.getfixturevalue(f"secure_{wire}_url"), tls=tls, retry=ONCE)
+    assert asker.call("ask", "q").text == "safe"
+    asker.close()
 
 
 @pytest.mark.parametrize("wire", ["grpc", "http"])

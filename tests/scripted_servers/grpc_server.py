@@ -60,6 +60,16 @@ class GrpcServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             last.parameters["triton_final_response"].bool_param = True
             yield service_pb2.ModelStreamInferResponse(infer_response=last)
 
+    def ModelConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self.script.configs_asked += 1
+        if self.script.max_rows is None:  # as Triton says it
+            context.abort(
+                grpc.StatusCode.UNAVAILABLE, "This protocol is restricted, expecting header 'triton-grpc-x'"
+            )
+        response = service_pb2.ModelConfigResponse()
+        response.config.max_batch_size = self.script.max_rows
+        return response
+
     def ServerReady(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         return service_pb2.ServerReadyResponse(ready=self.script.is_ready)
 

@@ -8,10 +8,25 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from scripted_servers.script import Script, ScriptedError, Seen, Wait, elements, raw_bytes
+from scripted_servers.script import (
+    Script,
+    ScriptedError,
+    Seen,
+    TrickledBody,
+    TrickledHead,
+    Wait,
+    elements,
+    raw_bytes,
+)
 from tritonclient.utils import np_to_triton_dtype
 
-HTTP_STATUS = {"UNAVAILABLE": 503, "INVALID_ARGUMENT": 400, "INTERNAL": 500, "NOT_FOUND": 404}
+HTTP_STATUS = {
+    "UNAVAILABLE": 503,
+    "INVALID_ARGUMENT": 400,
+    "INTERNAL": 500,
+    "NOT_FOUND": 404,
+    "DEADLINE_EXCEEDED": 504,
+}
 
 
 class HttpHandler(BaseHTTPRequestHandler):
@@ -22,13 +37,23 @@ class HttpHandler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        if self.path == "/v2/health/ready":
+        if self.path.endswith("/config"):
+            self._config()
+        elif self.path == "/v2/health/ready":
             self._reply(200 if self.server.script.is_ready else 400, b"")
         else:
             self._reply(
                 200,
                 json.dumps({"name": "triton", "version": "2.51.0", "extensions": ["parameters"]}).encode(),
             )
+
+    def _config(self) -> None:
+        script = self.server.script
+        script.configs_asked += 1
+        if script.max_rows is None:
+            self._reply(403, b'{"error":"This API is restricted, expecting header \'x\'"}')
+        else:
+            self._reply(200, json.dumps({"max_batch_size": script.max_rows}).encode())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -70,6 +95,9 @@ class HttpHandler(BaseHTTPRequestHandler):
             return
         if outputs is Wait:
             self._wait()
+            return
+        if outputs in (TrickledHead, TrickledBody):
+            self._trickle(outputs)
             return
         described = [
             {
@@ -118,6 +146,14 @@ class HttpHandler(BaseHTTPRequestHandler):
             with suppress(BlockingIOError):
                 if not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
                     raise ConnectionResetError
+
+    def _trickle(self, part: type) -> None:
+        head = b"HTTP/1.1 200 OK\r\n" + (
+            b"X-Long: " if part is TrickledHead else b"Content-Length: 9999999\r\n\r\n"
+        )
+        self.wfile.write(head)
+        while not self.server.script.test_ended.wait(0.005):
+            self.wfile.write(b"x")
 
     def _reply(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

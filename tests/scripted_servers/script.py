@@ -28,6 +28,14 @@ class Wait:
     """In a script: wait until the client leaves, or the test ends."""
 
 
+class TrickledHead:
+    """In a script, HTTP alone: a head that comes byte by byte and never ends."""
+
+
+class TrickledBody:
+    """In a script, HTTP alone: a body that comes byte by byte and never ends."""
+
+
 @dataclass
 class Seen:
     """A request as the server saw it."""
@@ -42,9 +50,11 @@ class Seen:
 class Script:
     """How the servers of a test behave."""
 
-    infer: Callable[[Seen], dict[str, np.ndarray] | type[Wait]] | None = None
+    infer: Callable[[Seen], dict[str, np.ndarray] | type] | None = None
     stream: Callable[[Seen], Iterator[dict[str, np.ndarray] | type[Wait]]] | None = None
     is_ready: bool = True
+    max_rows: int | None = 64  # of every model; None: the configuration is nobody's business
+    configs_asked: int = 0
     requests: list[Seen] = field(default_factory=list)
     client_left: threading.Event = field(default_factory=threading.Event)
     test_ended: threading.Event = field(default_factory=threading.Event)

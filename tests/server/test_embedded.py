@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,13 +52,23 @@ def test_a_damaged_server_is_prepared_again_from_the_installed_wheel(
     assert "installed" in said[0]
 
 
-def test_a_python_without_a_stub_is_told_which_have_one(tmp_path: Path) -> None:
-    files = {
-        f"pytriton/tritonserver/python_backend_stubs/{version}/triton_python_backend_stub": tmp_path.open
-        for version in ("3.10", "3.9")
-    }
-    with pytest.raises(ServerNotFoundError, match=r"runs models in Python 3\.9, 3\.10, not in"):
-        embedded._unpack(files, tmp_path / "root", lambda _: None)  # type: ignore[arg-type]
+def test_a_python_without_a_stub_is_told_which_are_supported(tmp_path: Path) -> None:
+    stub = "pytriton/tritonserver/python_backend_stubs/3.9/triton_python_backend_stub"
+    with pytest.raises(ServerNotFoundError, match=r"a virtual environment with Python 3\.11 or 3\.12$"):
+        embedded._unpack({stub: tmp_path.open}, tmp_path / "root", lambda _: None)  # type: ignore[dict-item]
+
+
+def test_what_fails_on_the_command_line_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "triton_rag_server"],
+        env={**os.environ, CACHE_VARIABLE: str(tmp_path), "PIP_NO_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nvidia-pytriton 0.7.0 cannot be downloaded")
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_index_that_cannot_be_reached_is_named_with_what_to_do(

@@ -68,7 +68,11 @@ def test_another_server_gets_our_packages_only_for_the_same_python(bare_machine:
     stub.parent.mkdir(parents=True)
     own_stub = find_tritonserver("embedded").stub
     stub.write_bytes(own_stub.read_bytes())
-    assert "site-packages" in find_tritonserver(named).environment["PYTHONPATH"]
+    first, *others = find_tritonserver(named).environment["PYTHONPATH"].split(os.pathsep)
+    assert (Path(first) / "numpy" / "__init__.py").is_file()
+    assert any("site-packages" in folder for folder in others)
+    stub.write_bytes(own_stub.read_bytes() + b"numpy._core")
+    assert first not in find_tritonserver(named).environment["PYTHONPATH"].split(os.pathsep)
     stub.write_bytes(b"... libpython3.7.so.1.0 ...")
     assert stub_python(stub) == "3.7"
     assert "site-packages" not in find_tritonserver(named).environment.get("PYTHONPATH", "")

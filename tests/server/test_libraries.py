@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from triton_rag_server import MissingLibraryError, find_tritonserver
+from triton_rag_server import MissingLibraryError, ServerNotFoundError, find_tritonserver
 from triton_rag_server.libpython import libpython_name
 from triton_rag_server.libraries import check_libraries, missing_libraries
 
@@ -40,6 +40,14 @@ def test_a_library_of_no_known_package_is_named_too(foreign_stub: Path) -> None:
     assert any(name.startswith("libcudart") for name in missing)
     with pytest.raises(MissingLibraryError, match="ldconfig"):
         check_libraries([foreign_stub], {})
+
+
+def test_what_is_no_program_is_told_as_such(tmp_path: Path) -> None:
+    text = tmp_path / "notes"
+    text.write_text("not a program")
+    text.chmod(0o755)
+    with pytest.raises(ServerNotFoundError, match=r"notes cannot be run \(Exec format error\): name"):
+        check_libraries([text], {})
 
 
 def test_asking_does_not_run_the_program(tmp_path: Path) -> None:

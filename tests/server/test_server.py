@@ -1,20 +1,17 @@
 """A real Triton over small Python models."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 import rich
+from server.identity_requests import assert_gone, family, infer, infer_when_it_listens
 from triton_rag_server import (
     ModelLoadError,
     PortInUseError,
@@ -25,42 +22,6 @@ from triton_rag_server import (
 )
 
 ModelWriter = Callable[..., Path]
-
-# Serves a repository, says the server's id, and is killed by the test.
-PARENT = """
-import signal, sys
-from triton_rag_server import TritonServer
-with TritonServer(sys.argv[1]) as server:
-    print(server.pid, flush=True)
-    signal.pause()
-"""
-
-
-def infer(server: TritonServer, text: str) -> str:
-    tensor = {"name": "IN", "shape": [1, 1], "datatype": "BYTES", "data": [text]}
-    body = json.dumps({"inputs": [tensor]}).encode()
-    with urllib.request.urlopen(f"{server.http_url}/v2/models/identity/infer", data=body) as response:
-        return str(json.load(response)["outputs"][0]["data"][0])
-
-
-def infer_when_it_listens(server: TritonServer, text: str) -> str:
-    """Ask until somebody listens: between two lives of a server its port refuses."""
-    while True:
-        try:
-            return infer(server, text)
-        except urllib.error.URLError:
-            assert not server.wait(0.1)
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """A server and the stubs of its models."""
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
-def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=60)
-    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_started_server_answers_at_its_addresses(identity_server: TritonServer) -> None:
@@ -184,53 +145,6 @@ def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
         TritonServer(tmp_path / "missing").start()
 
 
-def test_stopping_lets_a_running_request_finish(write_model: ModelWriter, tmp_path: Path) -> None:
-    started, fifo = tmp_path / "started", tmp_path / "go"
-    os.mkfifo(started)
-    os.mkfifo(fifo)
-    wait = f"Path({str(started)!r}).write_text('x'); Path({str(fifo)!r}).read_text()"
-    server = TritonServer(write_model(execute=wait))
-    server.start()
-    answers: list[str] = []
-    request = threading.Thread(target=lambda: answers.append(infer(server, "late")))
-    request.start()
-    started.read_text()
-    stopping = threading.Thread(target=server.stop)
-    stopping.start()
-    fifo.write_text("go")
-    request.join()
-    stopping.join()
-    assert answers == ["late"]
-    assert server.returncode == 0
-
-
-def test_a_request_that_does_not_end_is_cut_off_at_the_limit(
-    write_model: ModelWriter, tmp_path: Path
-) -> None:
-    started = tmp_path / "started"
-    os.mkfifo(started)
-    forever = f"import signal; Path({str(started)!r}).write_text('x'); signal.pause()"
-    server = TritonServer(write_model(execute=forever), drain_timeout_s=1)
-    server.start()
-    assert server.pid is not None
-    processes = family(server.pid)
-    failures: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            infer(server, "x")
-        except (urllib.error.URLError, ConnectionError, OSError) as error:
-            failures.append(error)
-
-    request = threading.Thread(target=ask)
-    request.start()
-    started.read_text()
-    server.stop()
-    request.join()
-    assert len(failures) == 1
-    assert_gone(processes)
-
-
 def test_a_killed_server_is_noticed_and_cleaned_up(write_model: ModelWriter) -> None:
     with TritonServer(write_model(), max_restarts=0) as server:
         assert server.pid is not None
@@ -276,22 +190,3 @@ def test_a_model_whose_process_is_killed_is_back_at_the_same_address(
         assert len(failures) == 1
         back.read_text()
         assert infer_when_it_listens(server, "again") == "again"
-
-
-def test_no_server_outlives_a_parent_that_is_killed(write_model: ModelWriter) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(write_model())], stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    processes = family(int(parent.stdout.readline()))
-    parent.kill()
-    parent.communicate()
-    assert_gone(processes)
-
-
-def test_the_response_cache_is_off_unless_asked_for(
-    identity_server: TritonServer, write_model: ModelWriter
-) -> None:
-    assert "cache_enabled                    | 0" in identity_server.read_log()
-    with TritonServer(write_model(), response_cache_bytes=2**20) as server:
-        assert "cache_enabled                    | 1" in server.read_log()

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from triton_rag_server import TritonServer
+from triton_rag_server.missing_packages import install_command
 
 from triton_rag_client.client import RagClient
 from triton_rag_client.commands.demo_questions import QUESTIONS, ask_and_show, curl_and_show
@@ -88,7 +90,7 @@ def _default_recipe() -> Path:
     """The default recipe: in the wheel beside the export package, in a clone at its top."""
     export = importlib.util.find_spec("triton_rag_export")
     if export is None or export.origin is None:
-        raise ClientSetupError("the demo builds a repository: pip install 'triton-rag[export,serve,cpu]'")
+        raise ClientSetupError(f"the demo builds a repository: {install_command('export', 'serve', 'cpu')}")
     package = Path(export.origin).parent
     recipes = [folder / "recipes" / "python-docs.toml" for folder in (package, package.parents[1])]
     found = next((path for path in recipes if path.is_file()), None)
@@ -149,7 +151,7 @@ def _show_tables(console: Console, levels: tuple[LevelResult, ...]) -> None:
 def _how_to_go_on(out: Path) -> None:
     typer.echo(
         f"""
-How to go on
+How to go on{_activation()}
   serve it                triton-rag serve {out}
   ask it                  triton-rag ask 'What is a decorator?'
   talk with it            triton-rag chat
@@ -159,3 +161,13 @@ How to go on
   how good it is          triton-rag evaluate build/mine --questions MY-QUESTIONS.jsonl
   what a machine lacks    triton-rag doctor"""
     )
+
+
+def _activation() -> str:
+    """The line that makes `triton-rag` known to a shell that has not entered its virtual environment."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("triton-rag") is not None or not script.is_file():
+        return ""
+    here = Path.cwd()
+    shown = script.relative_to(here) if script.is_relative_to(here) else script
+    return f"\n  first                   source {shlex.quote(str(shown))}"

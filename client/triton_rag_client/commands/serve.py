@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from triton_rag_server import (
     cache_folder,
 )
 
+from triton_rag_client.commands.log_copy import LogCopy
 from triton_rag_client.commands.start_display import StartDisplay
 from triton_rag_client.commands.stop_signals import StopSignals
 
@@ -51,7 +53,6 @@ def serve(
     max_restarts: Annotated[
         int, typer.Option(min=0, help="Restarts within 300 s when the server or a model's process dies.")
     ] = 3,
-    response_cache_mb: Annotated[int, typer.Option(min=0, help="Triton's response cache; 0: off.")] = 0,
 ) -> None:
     """Serve a repository with Triton until Ctrl-C, which lets running requests finish; a second one does not.
 
@@ -65,9 +66,8 @@ def serve(
         start_timeout_s=start_timeout_s,
         drain_timeout_s=drain_timeout_s,
         max_restarts=max_restarts,
-        response_cache_bytes=response_cache_mb * 2**20,
     )
-    log_file = log_file or _log_folder() / f"serve-{http_port}.log"
+    log_file = log_file or default_log_file(http_port)
     raise typer.Exit(_serve(repository, tritonserver, log_file, show_log, options))
 
 
@@ -80,7 +80,8 @@ def _serve(
 ) -> int:
     """Start, watch and stop the server; returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    with StopSignals() as signals, StartDisplay(Console(stderr=True)) as display:
+    log_copy = LogCopy(log_file) if is_log_shown else nullcontext()
+    with StopSignals() as signals, StartDisplay(Console(stderr=True)) as display, log_copy:
 
         def show(progress: StartProgress) -> None:
             if signals.count:
@@ -93,7 +94,13 @@ def _serve(
         server.start()
         display.close()
         _print_addresses(server, display.elapsed_s)
-        return _watch(server, signals, _LogCopy(server) if is_log_shown else None)
+        return _watch(server, signals)
+
+
+def default_log_file(http_port: int) -> Path:
+    """Where the log goes unless it is said: named after the port, or this process where any port will do."""
+    name = http_port or f"process-{os.getpid()}"
+    return _log_folder() / f"serve-{name}.log"
 
 
 def _log_folder() -> Path:
@@ -107,20 +114,6 @@ def _log_folder() -> Path:
     return folder if os.access(folder, os.W_OK) else instead
 
 
-class _LogCopy:
-    """Copies what is new in a server's log to standard error."""
-
-    def __init__(self, server: TritonServer) -> None:
-        self._server = server
-        self._copied = 0
-
-    def copy(self) -> None:
-        log = self._server.read_log()
-        sys.stderr.write(log[self._copied :])
-        sys.stderr.flush()
-        self._copied = len(log)
-
-
 def _print_addresses(server: TritonServer, seconds: float) -> None:
     typer.echo(f"serving {server.repository} after {seconds:.1f} s")
     typer.echo(f"  HTTP     {server.http_url}")
@@ -132,11 +125,9 @@ def _print_addresses(server: TritonServer, seconds: float) -> None:
     sys.stdout.flush()
 
 
-def _watch(server: TritonServer, signals: StopSignals, log: _LogCopy | None) -> int:
+def _watch(server: TritonServer, signals: StopSignals) -> int:
     """Wait for a signal or the server's end; returns the exit code."""
     while not signals.count:
-        if log is not None:
-            log.copy()
         if server.wait(_LOOK_EVERY_S):
             raise ServerDiedError(
                 f"tritonserver ended by itself (status {server.returncode}): serve again", server.log_file
@@ -148,7 +139,8 @@ def _drain(server: TritonServer, signals: StopSignals) -> int:
     """Stop the server gently, or at once when a second signal comes; returns the exit code."""
     limit_s = server.options.drain_timeout_s
     typer.echo(f"stopping: running requests get {limit_s:g} s to finish; once more stops at once", err=True)
-    stopping = threading.Thread(target=server.stop)
+    finished: list[bool] = []
+    stopping = threading.Thread(target=lambda: finished.append(server.stop()))
     stopping.start()
     while stopping.is_alive():
         stopping.join(_LOOK_EVERY_S)
@@ -157,8 +149,12 @@ def _drain(server: TritonServer, signals: StopSignals) -> int:
             stopping.join()
             typer.echo("stopped at once", err=True)
             return signals.exit_code
-    if server.returncode != 0:
+    if finished != [True]:
         typer.echo(f"stopped after {limit_s:g} s with requests unfinished (log: {server.log_file})", err=True)
+        return 1
+    if server.returncode != 0:
+        said = f"tritonserver ended with status {server.returncode} while it stopped"
+        typer.echo(f"{said}: requests may be lost (log: {server.log_file})", err=True)
         return 1
     typer.echo("stopped", err=True)
     return 0

@@ -12,6 +12,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopSignals:
     """A context manager that counts the signals by which a process is asked to stop.
 
+    A signal that is ignored already stays so: that is what `nohup` is for.
+
     Attributes:
         count: How many came since it was entered.
         last: The one that came last, or None.
@@ -23,7 +25,11 @@ class StopSignals:
         self._former: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
-        self._former = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        self._former = {
+            number: signal.signal(number, self._note)
+            for number in _SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
         return self
 
     def __exit__(

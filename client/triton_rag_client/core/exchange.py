@@ -90,7 +90,9 @@ def send(
             left_s = deadline.remaining_s(last)
             return read((yield Send(request(left_s), left_s)))
         except DeadlineExceededError as error:
-            raise deadline.exceeded(last) from error
+            if deadline.is_over:
+                raise deadline.exceeded(last) from error
+            raise
         except RagError as error:
             last = error
         yield from _pause_or_fail(last, attempt, deadline, policy)
@@ -122,7 +124,9 @@ def stream(wire: Wire, call: InferenceCall, deadline: Deadline, policy: RetryPol
                 )
             return
         except DeadlineExceededError as error:
-            raise deadline.exceeded(last) from error
+            if deadline.is_over:
+                raise deadline.exceeded(last) from error
+            raise
         except RagError as error:
             if delta is not None:
                 raise

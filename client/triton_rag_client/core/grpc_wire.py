@@ -104,6 +104,14 @@ class GrpcWire:
         """A reader of `ModelStreamInferResponse` messages."""
         return _GrpcStreamReader(call)
 
+    def config_request(self, model: str) -> GrpcRequest:
+        """`ModelConfig`."""
+        return GrpcRequest("ModelConfig", service_pb2.ModelConfigRequest(name=model))
+
+    def max_rows(self, reply: Any) -> int:
+        """Its `max_batch_size`."""
+        return int(reply.config.max_batch_size)
+
     def ready_request(self) -> GrpcRequest:
         """`ServerReady`."""
         return GrpcRequest("ServerReady", service_pb2.ServerReadyRequest())

@@ -99,6 +99,18 @@ class HttpWire:
             return EventStreamReader(call)
         return RefusalReader(head.status)
 
+    def config_request(self, model: str) -> HttpRequest:
+        """`GET /v2/models/NAME/config`."""
+        return HttpRequest("GET", f"v2/models/{model}/config", {})
+
+    def max_rows(self, reply: HttpReply) -> int:
+        """Its `max_batch_size`, or the error that the status tells."""
+        _check_status(reply)
+        try:
+            return int(json.loads(reply.content)["max_batch_size"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise _unreadable(reply, error) from error
+
     def ready_request(self) -> HttpRequest:
         """`GET /v2/health/ready`."""
         return HttpRequest("GET", "v2/health/ready", {})

@@ -40,21 +40,23 @@ def stream_call(query: str, options: Mapping[str, object]) -> InferenceCall:
     return _call(RAG_STREAM, [query], options)
 
 
-def retrieve_calls(queries: Sequence[str], options: Mapping[str, object]) -> tuple[InferenceCall, ...]:
+def retrieve_calls(
+    queries: Sequence[str], options: Mapping[str, object], max_rows: int
+) -> tuple[InferenceCall, ...]:
     """The requests of `retrieve`, each with as many rows as the server takes at once."""
-    return _calls(RETRIEVE, queries, options)
+    return _calls(RETRIEVE, queries, options, max_rows)
 
 
-def embed_calls(queries: Sequence[str]) -> tuple[InferenceCall, ...]:
+def embed_calls(queries: Sequence[str], max_rows: int) -> tuple[InferenceCall, ...]:
     """The requests of `embed`, each with as many rows as the server takes at once."""
-    return _calls(EMBED, queries, {})
+    return _calls(EMBED, queries, {}, max_rows)
 
 
 def _calls(
-    model: ModelContract, queries: Sequence[str], options: Mapping[str, object]
+    model: ModelContract, queries: Sequence[str], options: Mapping[str, object], max_rows: int
 ) -> tuple[InferenceCall, ...]:
-    starts = range(0, len(queries), model.max_rows)
-    return tuple(_call(model, queries[start : start + model.max_rows], options) for start in starts)
+    starts = range(0, len(queries), max_rows)
+    return tuple(_call(model, queries[start : start + max_rows], options) for start in starts)
 
 
 def _call(model: ModelContract, queries: Sequence[str], options: Mapping[str, object]) -> InferenceCall:

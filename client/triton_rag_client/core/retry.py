@@ -12,7 +12,7 @@ import math
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from triton_rag_client.errors import ClientSetupError, DeadlineExceededError, RagError
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Deadline", "RetryPolicy"]
+
+_CLOCKS_DIFFER_S: Final = 0.01
+"""By how much a library's own timer may be early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ class Deadline:
         if left <= 0:
             raise self.exceeded(last)
         return left
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up; a server or a proxy that gives up earlier has a reason of its own."""
+        return self._ends - self.clock() <= _CLOCKS_DIFFER_S
 
     def exceeded(self, last: RagError | None = None) -> DeadlineExceededError:
         """The error that says so."""

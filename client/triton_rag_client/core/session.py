@@ -6,17 +6,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from triton_rag_client.contract import EMBED, RETRIEVE
 from triton_rag_client.core import replies
 from triton_rag_client.core.exchange import send, stream
 from triton_rag_client.core.requests import ask_call, embed_calls, retrieve_calls, stream_call
 from triton_rag_client.core.retry import Deadline, RetryPolicy
-from triton_rag_client.errors import InvalidRequestError, RowsRefusedError, UnavailableError
+from triton_rag_client.errors import (
+    AccessDeniedError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    ProtocolError,
+    RowsRefusedError,
+    ServerError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from triton_rag_client.contract import ModelContract
     from triton_rag_client.core.exchange import Steps
     from triton_rag_client.core.replies import Reply
     from triton_rag_client.core.requests import InferenceCall
@@ -42,6 +52,7 @@ class Session:
         self.wire = wire
         self.policy = policy
         self.timeout_s = Deadline(timeout_s).timeout_s
+        self._known_max_rows: dict[str, int] = {}
 
     def ask(self, query: str, options: Mapping[str, object], timeout_s: float | None) -> Steps[Answer]:
         """The steps of `ask`."""
@@ -56,14 +67,16 @@ class Session:
         self, queries: str | Sequence[str], options: Mapping[str, object], timeout_s: float | None
     ) -> Steps[Any]:
         """The steps of `retrieve`: passages for one query, or a tuple of them for several."""
-        calls = retrieve_calls(_rows(queries), options)
-        rows = yield from self._many(calls, replies.passage_rows, self._deadline(timeout_s))
+        deadline, texts = self._deadline(timeout_s), _rows(queries)
+        calls = retrieve_calls(texts, options, (yield from self._max_rows(RETRIEVE, len(texts), deadline)))
+        rows = yield from self._many(calls, replies.passage_rows, deadline)
         return rows[0] if isinstance(queries, str) else rows
 
     def embed(self, queries: str | Sequence[str], timeout_s: float | None) -> Steps[Any]:
         """The steps of `embed`: one vector, or one a row."""
-        calls = embed_calls(_rows(queries))
-        rows = yield from self._many(calls, replies.vectors, self._deadline(timeout_s))
+        deadline, texts = self._deadline(timeout_s), _rows(queries)
+        calls = embed_calls(texts, (yield from self._max_rows(EMBED, len(texts), deadline)))
+        rows = yield from self._many(calls, replies.vectors, deadline)
         return rows[0] if isinstance(queries, str) else _matrix(rows)
 
     def ready(self, timeout_s: float | None) -> Steps[bool]:
@@ -82,6 +95,23 @@ class Session:
 
     def _deadline(self, timeout_s: float | None) -> Deadline:
         return Deadline(self.timeout_s if timeout_s is None else timeout_s)
+
+    def _max_rows(self, model: ModelContract, rows: int, deadline: Deadline) -> Steps[int]:
+        """The most rows of a request: what the server says, asked once a model and only for lists.
+
+        A recipe decides about it. Where the question is not allowed, as behind a proxy, it is the contract's.
+        """
+        if rows <= 1 or model.name in self._known_max_rows:
+            return self._known_max_rows.get(model.name, 1)
+        wire = self.wire
+        try:
+            found = yield from send(
+                lambda _: wire.config_request(model.name), wire.max_rows, deadline, self.policy
+            )
+        except (AccessDeniedError, InvalidRequestError, ModelNotFoundError, ProtocolError, ServerError):
+            found = model.max_rows
+        self._known_max_rows[model.name] = max(found, 1)
+        return self._known_max_rows[model.name]
 
     def _one(
         self, call: InferenceCall, result: Callable[[Reply], Result], deadline: Deadline
@@ -111,6 +141,7 @@ class Session:
             except InvalidRequestError as error:  # all rows of this call
                 refused, refusal = dict.fromkeys(range(call.rows), str(error)), error
                 rows += [None] * call.rows
+                self._known_max_rows.pop(call.model.name, None)  # the server may serve another repository now
             errors |= {start + row: reason for row, reason in refused.items()}
         if rows and len(errors) == len(rows):
             raise refusal or InvalidRequestError(errors[0])

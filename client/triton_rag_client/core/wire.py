@@ -54,6 +54,12 @@ class Wire(Protocol):
     def stream_reader(self, call: InferenceCall, head: Any) -> StreamReader:
         """What reads them."""
 
+    def config_request(self, model: str) -> Any:
+        """The question how a model is configured."""
+
+    def max_rows(self, reply: Any) -> int:
+        """The most rows that the model takes in a request, or the error that the reply tells of."""
+
     def ready_request(self) -> Any:
         """The question whether the server is ready."""
 
@@ -70,7 +76,7 @@ class Wire(Protocol):
 _WHAT_TO_DO: Final[Mapping[type[RagError], str]] = {
     AccessDeniedError: "give the headers or the TLS files that the server wants",
     ConnectionFailedError: "is it the right address? `triton-rag serve DIR` starts a server",
-    DeadlineExceededError: "give a longer timeout_s, or look at the server's load",
+    DeadlineExceededError: "give it, or a proxy before it, more time, or look at the server's load",
     InvalidRequestError: "",  # the served models say what is allowed
     LimitExceededError: "ask for less at once, or less often",
     ModelNotFoundError: "serve a repository that has this model: one built without a generator answers "

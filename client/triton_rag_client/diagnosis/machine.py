@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from triton_rag_server import cache_folder
-from triton_rag_server.find import needs_preparation
+from triton_rag_server.embedded import PYTHONS
+from triton_rag_server.find import installed_tritonserver
 from triton_rag_server.libpython import libpython_advice, libpython_folder, libpython_name
 
 from triton_rag_client.diagnosis.finding import Finding, State
 
 __all__ = ["check_machine"]
 
-_PYTHONS = ((3, 11), (3, 12))
 _GLIBC = (2, 35)
 # Seven Python models of the default pipeline take 4 MiB each at start and more when requests are large.
 _SHARED_MEMORY_MB, _LEAST_SHARED_MEMORY_MB = 128, 48
@@ -38,9 +38,11 @@ def check_machine() -> Iterator[Finding]:
 
 def _python() -> Finding:
     found = platform.python_version()
-    if sys.version_info[:2] in _PYTHONS:
+    if f"{sys.version_info.major}.{sys.version_info.minor}" in PYTHONS:
         return Finding("Python", State.OK, f"{found} ({sys.executable})")
-    return Finding("Python", State.MISSING, found, "make a virtual environment with Python 3.11 or 3.12")
+    return Finding(
+        "Python", State.MISSING, found, f"make a virtual environment with Python {' or '.join(PYTHONS)}"
+    )
 
 
 def _libpython() -> Finding:
@@ -85,7 +87,7 @@ def _disk(folder: Path) -> Finding:
     free_mb = _free_mb(there)
     if not os.access(there, os.W_OK):
         # An image has everything in it already; anywhere else nothing can be fetched.
-        state = State.MISSING if needs_preparation() else State.NOTE
+        state = State.MISSING if installed_tritonserver() is None else State.NOTE
         advice = "set TRITON_RAG_CACHE to a folder that can"
         return Finding("Cache", state, f"{folder} cannot be written", advice)
     detail = f"{folder}, {free_mb:,} MB free"

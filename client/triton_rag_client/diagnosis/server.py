@@ -4,8 +4,9 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from triton_rag_server import ServerError, TritonInstallation, find_tritonserver
-from triton_rag_server.find import needs_preparation, stub_python
+from triton_rag_server import ServerError, TritonInstallation
+from triton_rag_server.embedded import PYTHONS
+from triton_rag_server.find import installed_tritonserver, stub_python
 from triton_rag_server.libraries import check_libraries
 
 from triton_rag_client.diagnosis.finding import Finding, State
@@ -13,19 +14,17 @@ from triton_rag_client.load.perf_analyzer_program import installed_perf_analyzer
 
 __all__ = ["check_server"]
 
-_STUBS = tuple(f"3.{minor}" for minor in range(8, 14))
-
 
 def check_server() -> Iterator[Finding]:
-    """How tritonserver and perf_analyzer stand; nothing is downloaded."""
+    """How tritonserver and perf_analyzer stand; nothing is downloaded or written."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if needs_preparation():
+    installation = installed_tritonserver()
+    if installation is None:
         yield Finding(
             "tritonserver", State.NOTE, "the embedded one is fetched by the first start (75 MB, once)"
         )
-        yield _stub(python if python in _STUBS else None, python)
+        yield _stub(python if python in PYTHONS else None, python)
     else:
-        installation = find_tritonserver()
         yield _libraries(installation)
         yield _stub(stub_python(installation.stub), python)
     yield _perf_analyzer()
@@ -46,7 +45,7 @@ def _stub(found: str | None, python: str) -> Finding:
     if found == python:
         return Finding("Python backend", State.OK, f"runs models in Python {python}")
     if found is None:
-        advice = f"the embedded Triton has it for Python {', '.join(_STUBS)}: use one of these"
+        advice = f"make a virtual environment with Python {' or '.join(PYTHONS)}"
         return Finding("Python backend", State.MISSING, f"none for Python {python}", advice)
     advice = f"install the models' packages for Python {found} too, or serve --tritonserver embedded"
     return Finding("Python backend", State.NOTE, f"runs models in Python {found}, this is {python}", advice)

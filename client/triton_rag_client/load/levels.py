@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from triton_rag_client.errors import PerfAnalyzerError
 from triton_rag_client.load.closed_loop import run_closed_loop
-from triton_rag_client.load.perf_analyzer import PerfAnalyzerError, run_perf_analyzer
+from triton_rag_client.load.perf_analyzer import run_perf_analyzer
 from triton_rag_client.load.perf_analyzer_program import PerfAnalyzer
 from triton_rag_client.load.records import LoadSummary, RequestRecord, summarize
 from triton_rag_client.load.stages import read_statistics, stage_shares

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from triton_rag_client.contract import RAG_STREAM
-from triton_rag_client.errors import RagError
+from triton_rag_client.errors import PerfAnalyzerError
 from triton_rag_client.load.perf_analyzer_program import PerfAnalyzer
 from triton_rag_client.load.records import RequestRecord
 
-__all__ = ["PerfAnalyzerError", "read_profile", "run_perf_analyzer"]
+__all__ = ["read_profile", "run_perf_analyzer"]
 
 _NS = 1e-9
-
-
-class PerfAnalyzerError(RagError):
-    """A run failed, or wrote what cannot be read; the message says why in one line."""
+_INSTEAD = "see the server's log, or measure with our own load generator"
 
 
 def run_perf_analyzer(
@@ -68,10 +65,12 @@ def run_perf_analyzer(
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise PerfAnalyzerError(f"perf_analyzer took longer than {timeout_s:g} s") from error
+            raise PerfAnalyzerError(f"perf_analyzer took longer than {timeout_s:g} s; {_INSTEAD}") from error
         if done.returncode != 0 or not profile.exists():
             lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-            raise PerfAnalyzerError(f"perf_analyzer failed (status {done.returncode}): {lines[-1]}")
+            raise PerfAnalyzerError(
+                f"perf_analyzer failed (status {done.returncode}): {lines[-1]}; {_INSTEAD}"
+            )
         return read_profile(profile.read_bytes())
 
 
@@ -87,7 +86,9 @@ def read_profile(content: bytes) -> list[RequestRecord]:
         experiments = json.loads(text, strict=False)["experiments"]
         return [_record(request) for experiment in experiments for request in experiment["requests"]]
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise PerfAnalyzerError(f"the profile of perf_analyzer cannot be read: {error!r}") from error
+        raise PerfAnalyzerError(
+            f"the profile of perf_analyzer cannot be read: {error!r}; {_INSTEAD}"
+        ) from error
 
 
 def _record(request: dict[str, Any]) -> RequestRecord:

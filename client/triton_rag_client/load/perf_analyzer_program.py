@@ -12,6 +12,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +65,9 @@ def find_perf_analyzer(report: Callable[[str], None] = lambda _: None) -> PerfAn
 def installed_perf_analyzer() -> PerfAnalyzer | None:
     """One that is here already and finds its libraries; nothing is fetched."""
     for program, origin in _installed():
-        if not missing_libraries(program, os.environ):
-            return PerfAnalyzer(program, dict(os.environ), origin)
+        with suppress(ServerError):  # it is no program of this machine: look on
+            if not missing_libraries(program, os.environ):
+                return PerfAnalyzer(program, dict(os.environ), origin)
     fetched = _fetched_root()
     if fetched.is_dir():
         usable = _usable(fetched)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from triton_rag_client.core.exchange import Emit, Open, Pause, Receive, Send
 from triton_rag_client.errors import RagError
+from triton_rag_client.transport.closing import client_closed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,7 +34,13 @@ class AsyncStream(Protocol):
 
 
 class AsyncTransport(Protocol):
-    """Moves requests and replies; many at once."""
+    """Moves requests and replies; many at once.
+
+    Attributes:
+        closed: Set before the connections are closed; what fails afterwards failed for that reason.
+    """
+
+    closed: asyncio.Event
 
     async def send(self, request: Any, timeout_s: float) -> Any:
         """The whole reply; raises `RagError`."""
@@ -91,6 +99,30 @@ class _Hands:
         self._stream: AsyncStream | None = None
 
     async def do(self, effect: Effect) -> Any:
+        """What came of an effect.
+
+        Raises:
+            RequestCancelledError: The client was closed before or meanwhile.
+            RagError: It failed.
+        """
+        closed = self._transport.closed
+        if closed.is_set():
+            raise client_closed()
+        try:
+            return await self._do(effect)
+        except asyncio.CancelledError as error:
+            # A gRPC call that its channel cancels raises this too; nobody cancelled this task then.
+            task = asyncio.current_task()
+            if closed.is_set() and task is not None and not task.cancelling():
+                raise client_closed() from error
+            raise
+        except Exception as error:
+            # How a closed connection shows itself is each library's own affair.
+            if closed.is_set():
+                raise client_closed() from error
+            raise
+
+    async def _do(self, effect: Effect) -> Any:
         match effect:
             case Send(request, timeout_s):
                 return await self._transport.send(request, timeout_s)
@@ -101,7 +133,8 @@ class _Hands:
             case Receive(timeout_s) if self._stream is not None:
                 return await self._stream.receive(timeout_s)
             case Pause(seconds):
-                await asyncio.sleep(seconds)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._transport.closed.wait(), seconds)
                 return None
             case _:
                 raise TypeError(f"{effect} is not possible here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,6 +25,7 @@ class AsyncGrpcTransport:
     """One channel to one server, used in one event loop."""
 
     def __init__(self, address: Address, tls: TlsFiles, headers: Mapping[str, str]) -> None:
+        self.closed = asyncio.Event()
         self._target = address.target
         self._metadata = metadata(headers)
         self._credentials = credentials(tls) if address.is_secure else None
@@ -44,6 +46,7 @@ class AsyncGrpcTransport:
 
     async def close(self) -> None:
         """Close the channel; requests in it are cancelled."""
+        self.closed.set()
         if self._channel is not None:
             await self._channel.close()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from triton_rag_client.core.grpc_wire import STREAM_METADATA
-from triton_rag_client.errors import ClientSetupError
+from triton_rag_client.core.headers import checked_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,8 @@ CHANNEL_OPTIONS: Final = (
 def credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
     """Credentials that check the server's certificate and name."""
     tls.context()  # gRPC says nothing when a file is not PEM
-    ca, certificate, key = tls.contents()
-    return grpc.ssl_channel_credentials(ca, key, certificate)
+    _, certificate, key = tls.contents()
+    return grpc.ssl_channel_credentials(tls.roots(), key, certificate)
 
 
 def metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -42,10 +42,4 @@ def metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     Raises:
         ClientSetupError: A header cannot be sent.
     """
-    pairs = tuple((name.lower(), value) for name, value in headers.items())
-    for name, value in pairs:
-        if not name.isascii() or not value.isascii() or not value.isprintable():
-            raise ClientSetupError(
-                f"header {name!r} has the value {value!r}: gRPC sends printable ASCII only"
-            )
-    return (*pairs, STREAM_METADATA)
+    return (*checked_headers(headers, "grpc"), STREAM_METADATA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -23,6 +24,7 @@ class GrpcTransport:
     """One channel to one server."""
 
     def __init__(self, address: Address, tls: TlsFiles, headers: Mapping[str, str]) -> None:
+        self.closed = threading.Event()
         self._metadata = metadata(headers)
         if address.is_secure:
             self._channel = grpc.secure_channel(address.target, credentials(tls), CHANNEL_OPTIONS)
@@ -45,6 +47,7 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Close the channel; requests in it are cancelled."""
+        self.closed.set()
         self._channel.close()
 
 

@@ -35,6 +35,7 @@ class AsyncHttpTransport:
     """A pool of connections to one server, used in one event loop."""
 
     def __init__(self, address: Address, tls: TlsFiles, headers: Mapping[str, str]) -> None:
+        self.closed = asyncio.Event()
         self._client = httpx2.AsyncClient(
             base_url=address.url,
             headers=all_headers(headers),
@@ -54,6 +55,7 @@ class AsyncHttpTransport:
 
     async def close(self) -> None:
         """Close the connections."""
+        self.closed.set()
         await self._client.aclose()
 
     async def _sent(self, request: HttpRequest, timeout_s: float, *, is_stream: bool) -> httpx2.Response:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import httpx2
 
+from triton_rag_client.core.headers import checked_headers
 from triton_rag_client.core.http_wire import HttpHead
 from triton_rag_client.core.wire import failure
 from triton_rag_client.errors import (
-    ClientSetupError,
     ConnectionFailedError,
     DeadlineExceededError,
     ProtocolError,
@@ -38,10 +38,8 @@ def all_headers(headers: Mapping[str, str]) -> httpx2.Headers:
     Raises:
         ClientSetupError: A header cannot be sent.
     """
-    for name, value in headers.items():
-        if not name.isascii() or not value.isascii() or not value.isprintable():
-            raise ClientSetupError(f"header {name!r} has the value {value!r}: send printable ASCII only")
-    return httpx2.Headers({"accept-encoding": "identity", "user-agent": "triton-rag", **headers})
+    own = {"accept-encoding": "identity", "user-agent": "triton-rag"}
+    return httpx2.Headers(own | dict(checked_headers(headers, "http")))
 
 
 def built_request(

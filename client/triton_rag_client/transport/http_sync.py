@@ -1,7 +1,7 @@
 """HTTP, blocking. httpx2's clients are safe to use from many threads.
 
-httpx2 limits each phase of a request by itself: a trace keeps one deadline over the phases, and a timer that
-shuts the socket keeps it over the pieces of a stream.
+httpx2 limits each phase of a request, and each read in it, by itself. Here one moment ends a whole reply: a
+trace gives each phase what is left, and sees each connection when it is made, whose reads then keep to it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import contextlib
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from triton_rag_client.core.http_wire import HttpReply
-from triton_rag_client.core.wire import failure
-from triton_rag_client.errors import DeadlineExceededError
+from triton_rag_client.transport.closing import client_closed
 from triton_rag_client.transport.http_client import (
     HTTP_LIBRARY_ERRORS,
     LIMITS,
@@ -39,6 +39,9 @@ class HttpTransport:
     """A pool of connections to one server."""
 
     def __init__(self, address: Address, tls: TlsFiles, headers: Mapping[str, str]) -> None:
+        self.closed = threading.Event()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._sockets_lock = threading.Lock()
         self._client = httpx2.Client(
             base_url=address.url,
             headers=all_headers(headers),
@@ -53,63 +56,84 @@ class HttpTransport:
 
     def open(self, request: HttpRequest, timeout_s: float) -> _Stream:
         """A request whose reply is read in pieces."""
-        ends = time.monotonic() + timeout_s
-        return _Stream(self._sent(request, timeout_s, is_stream=True), ends - time.monotonic())
+        return _Stream(self._sent(request, timeout_s, is_stream=True))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and wake the threads that read from them."""
+        self.closed.set()
+        with self._sockets_lock:
+            for connection in self._sockets:
+                with contextlib.suppress(OSError):  # it is closed already
+                    connection.shutdown(socket.SHUT_RDWR)
         self._client.close()
 
     def _sent(self, request: HttpRequest, timeout_s: float, *, is_stream: bool) -> httpx2.Response:
         built = built_request(self._client, request, timeout_s)
-        built.extensions["trace"] = _one_deadline(built.extensions["timeout"], timeout_s)
+        built.extensions["trace"] = self._trace(built.extensions["timeout"], timeout_s)
         try:
             return self._client.send(built, stream=is_stream)
         except HTTP_LIBRARY_ERRORS as error:
             raise http_library_failure(error) from error
 
+    def _trace(self, timeouts: dict[str, float], timeout_s: float) -> Callable[[str, Any], None]:
+        """What gives each phase (connect, write, read) what the phases before it have left."""
+        ends = time.monotonic() + timeout_s
+
+        def trace(event: str, facts: Any) -> None:
+            if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+                self._watch(facts["return_value"])
+            elif event.endswith(".started"):
+                left_s = max(ends - time.monotonic(), 0.001)
+                timeouts.update(dict.fromkeys(timeouts, left_s), read=_Until(left_s, ends))
+
+        return trace
+
+    def _watch(self, stream: Any) -> None:
+        """Let the reads of a new connection keep to their request's end, and `close` find its socket."""
+        stream.read = _timely(stream.read)
+        with self._sockets_lock:
+            self._sockets.add(stream.get_extra_info("socket"))
+            if self.closed.is_set():  # `close` has been here already
+                raise client_closed()
+
 
 class _Stream:
-    """A body that is read as it comes; a timer shuts its socket when the time is up."""
+    """A body that is read as it comes; its reads keep to the request's end."""
 
-    def __init__(self, response: httpx2.Response, timeout_s: float) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.head = head_of(response)
         self._response = response
         self._pieces = response.iter_raw()
-        self._is_late = False
-        self._timer = threading.Timer(max(timeout_s, 0), self._shut)
-        self._timer.daemon = True
-        self._timer.start()
 
     def receive(self, timeout_s: float) -> bytes | None:
         try:
-            piece = next(self._pieces, None)
+            return next(self._pieces, None)
         except HTTP_LIBRARY_ERRORS as error:
-            if self._is_late:
-                raise failure(DeadlineExceededError, "the time is up") from error
             raise http_library_failure(error) from error
-        if self._is_late:
-            raise failure(DeadlineExceededError, "the time is up")
-        return piece
 
     def close(self) -> None:
-        self._timer.cancel()
         self._response.close()
 
-    def _shut(self) -> None:
-        self._is_late = True
-        connection = self._response.extensions["network_stream"].get_extra_info("socket")
-        with contextlib.suppress(OSError):  # it is closed already
-            connection.shutdown(socket.SHUT_RDWR)
+
+class _Until(float):
+    """A timeout in seconds, as the library wants it, which knows the moment it counts to."""
+
+    def __new__(cls, left_s: float, ends: float) -> _Until:
+        made = super().__new__(cls, left_s)
+        made.ends = ends
+        return made
+
+    ends: float
 
 
-def _one_deadline(timeouts: dict[str, float], timeout_s: float) -> Callable[[str, object], None]:
-    """A trace that gives each phase (connect, write, read) what the phases before it have left."""
-    ends = time.monotonic() + timeout_s
+def _timely(read: Callable[..., bytes]) -> Callable[..., bytes]:
+    """A connection's `read` that waits no longer than until the end its timeout knows."""
 
-    def trace(event: str, facts: object) -> None:
-        if event.endswith(".started"):
-            left = max(ends - time.monotonic(), 0.001)
-            timeouts.update(dict.fromkeys(timeouts, left))
+    def timely(max_bytes: int, timeout: float | None = None) -> bytes:
+        if isinstance(timeout, _Until):
+            timeout = timeout.ends - time.monotonic()
+            if timeout <= 0:
+                raise TimeoutError("the time is up")
+        return read(max_bytes, timeout)
 
-    return trace
+    return timely

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from triton_rag_client.core.exchange import Emit, Open, Pause, Receive, Send
 from triton_rag_client.errors import RagError
+from triton_rag_client.transport.closing import client_closed
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Generator
 
     from triton_rag_client.core.exchange import Effect, Steps
@@ -32,7 +33,13 @@ class SyncStream(Protocol):
 
 
 class SyncTransport(Protocol):
-    """Moves requests and replies; safe to use from many threads."""
+    """Moves requests and replies; safe to use from many threads.
+
+    Attributes:
+        closed: Set before the connections are closed; what fails afterwards failed for that reason.
+    """
+
+    closed: threading.Event
 
     def send(self, request: Any, timeout_s: float) -> Any:
         """The whole reply; raises `RagError`."""
@@ -91,6 +98,24 @@ class _Hands:
         self._stream: SyncStream | None = None
 
     def do(self, effect: Effect) -> Any:
+        """What came of an effect.
+
+        Raises:
+            RequestCancelledError: The client was closed before or meanwhile.
+            RagError: It failed.
+        """
+        closed = self._transport.closed
+        if closed.is_set():
+            raise client_closed()
+        try:
+            return self._do(effect)
+        except Exception as error:
+            # How a closed connection shows itself is each library's own affair.
+            if closed.is_set():
+                raise client_closed() from error
+            raise
+
+    def _do(self, effect: Effect) -> Any:
         match effect:
             case Send(request, timeout_s):
                 return self._transport.send(request, timeout_s)
@@ -101,7 +126,7 @@ class _Hands:
             case Receive(timeout_s) if self._stream is not None:
                 return self._stream.receive(timeout_s)
             case Pause(seconds):
-                time.sleep(seconds)
+                self._transport.closed.wait(seconds)
                 return None
             case _:
                 raise TypeError(f"{effect} is not possible here")

@@ -1,6 +1,6 @@
 """The pipeline behind a running server, by gRPC: the ensembles `retrieve` and `rag`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +11,8 @@ import numpy.typing as npt
 from triton_rag_export.errors import EvaluationError
 from triton_rag_export.evaluate.pipeline import Progress, RankedPassages, refuse_query
 
-BATCH = 16
+MAX_BATCH = 64
+"""Most questions in a request, where the server takes as many."""
 REQUESTS_AT_ONCE = 8
 TIMEOUT_S = 300.0
 MAX_PASSAGES_K = 20
@@ -23,6 +24,7 @@ class RemotePipeline:
 
     Args:
         url: gRPC address of the server, `host:port` or `grpc://host:port`.
+        known_ids: ids of all passages in the index of the repository whose questions are asked.
 
     Raises:
         EvaluationError: the address is not one of gRPC, or no server is ready there.
@@ -30,13 +32,14 @@ class RemotePipeline:
 
     depth = MAX_PASSAGES_K
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, known_ids: Container[str]) -> None:
         from tritonclient.grpc import InferenceServerClient
 
         if url.startswith(("http://", "https://")):
             raise EvaluationError(
                 f"{url} is an HTTP address: give the gRPC one, such as grpc://localhost:8001"
             )
+        self._known_ids = known_ids
         self._url = url.removeprefix("grpc://")
         self._client = InferenceServerClient(self._url)
         with self._errors_named():
@@ -44,16 +47,21 @@ class RemotePipeline:
                 raise EvaluationError(
                     f"the server at {self._url} has no model 'retrieve' ready: wait, or serve it"
                 )
+        self._batch = self._batch_size()
 
     def rank(self, texts: Sequence[str], retriever: str, progress: Progress) -> list[RankedPassages]:
-        """The passages that each text finds, as many as a request may ask for."""
+        """The passages that each text finds, as many as a request may ask for.
+
+        Raises:
+            EvaluationError: the server does not answer, refuses a question, or serves another index.
+        """
         rankings: list[RankedPassages] = []
-        for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
+        for start in range(0, len(texts), self._batch):
+            batch = texts[start : start + self._batch]
             for ids, error, text in zip(*self._retrieve(batch, retriever), batch, strict=True):
                 if error:
                     raise refuse_query(text, error)
-                rankings.append(RankedPassages(tuple(name for name in ids if name)))
+                rankings.append(RankedPassages(self._checked(name for name in ids if name)))
             progress(len(batch))
         return rankings
 
@@ -73,6 +81,26 @@ class RemotePipeline:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _batch_size(self) -> int:
+        """What the recipe of the served repository decided; servers may keep it to themselves."""
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            config = self._client.get_model_config("retrieve").config
+        except InferenceServerException:
+            return MAX_BATCH
+        return max(1, min(MAX_BATCH, int(config.max_batch_size)))
+
+    def _checked(self, passage_ids: Iterable[str]) -> tuple[str, ...]:
+        ids = tuple(passage_ids)
+        for name in ids:
+            if name not in self._known_ids:
+                raise EvaluationError(
+                    f"the server at {self._url} found the passage {name!r}, which this repository's index "
+                    "does not have: evaluate the repository that is served there, or serve this one"
+                )
+        return ids
 
     def _retrieve(self, texts: Sequence[str], retriever: str) -> tuple[list[list[str]], list[str]]:
         rows = len(texts)

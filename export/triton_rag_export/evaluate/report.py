@@ -84,7 +84,7 @@ def evaluate(
     with (
         served_errors_as(EvaluationError, str(repository)),
         _places_named(questions, questions_file),
-        closing(RemotePipeline(url) if url else LocalPipeline(repository)) as pipeline,
+        closing(RemotePipeline(url, ids.document_ids) if url else LocalPipeline(repository)) as pipeline,
     ):
         retrieval = {
             retriever: _measure_retrieval(pipeline, retriever, questions, judgements, ids, progress)

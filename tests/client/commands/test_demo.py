@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_the_default_recipe_is_found() -> None:
 def test_a_build_that_fails_names_the_command_to_try_alone(tmp_path: Path) -> None:
     with pytest.raises(ClientSetupError, match=r"status 1\); try it alone: .* build .*nothing\.toml --out"):
         demo._build(tmp_path / "nothing.toml", tmp_path / "out")
+
+
+def test_the_way_on_begins_where_the_commands_are_found(capsys, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(Path(sys.prefix).parent)
+    demo._how_to_go_on(Path("build/python-docs"))
+    first, *others = capsys.readouterr().out.strip().splitlines()[1:]
+    assert first.split() == ["first", "source", f"{Path(sys.prefix).name}/bin/activate"]
+    assert others[0].split()[-3:] == ["triton-rag", "serve", "build/python-docs"]
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    demo._how_to_go_on(Path("build/python-docs"))
+    assert "source" not in capsys.readouterr().out
 
 
 def test_it_says_who_put_the_load_on() -> None:

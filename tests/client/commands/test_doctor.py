@@ -1,6 +1,7 @@
 import json
 
 from triton_rag_client.diagnosis import packages
+from triton_rag_server.missing_packages import install_command
 
 
 def test_it_says_a_line_about_each_thing_and_leaves_with_0(command_line) -> None:
@@ -18,7 +19,7 @@ def test_something_that_serving_needs_makes_it_leave_with_1(command_line, monkey
     left = command_line("doctor")
     assert left.code == 1
     assert "missing  Serving         not installed: no-such-package" in left.out
-    assert "-> pip install 'triton-rag[serve,cpu]'" in left.out
+    assert f"-> {install_command('serve', 'cpu')}" in left.out
 
 
 def test_it_is_read_by_programs_too(command_line) -> None:

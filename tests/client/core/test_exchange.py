@@ -98,5 +98,14 @@ def test_no_attempt_begins_after_the_deadline(clock):
 def test_a_shell_that_runs_out_of_time_ends_the_steps_with_the_given_timeout(clock):
     steps = steps_of(clock, timeout_s=10.0)
     next(steps)
+    clock.now = 10.0
     with pytest.raises(DeadlineExceededError, match="within 10 s"):
         steps.throw(DeadlineExceededError("the time is up"))
+
+
+def test_somebody_elses_deadline_is_told_in_their_words(clock):
+    steps = steps_of(clock, timeout_s=10.0)
+    next(steps)
+    clock.now = 1.0
+    with pytest.raises(DeadlineExceededError, match=r"^the proxy gave up$"):
+        steps.throw(DeadlineExceededError("the proxy gave up"))

@@ -13,7 +13,7 @@ from triton_rag_client.core.http_wire import HttpHead, HttpReply, HttpWire
 from triton_rag_client.core.requests import ask_call, embed_calls, stream_call
 from tritonclient.grpc import service_pb2
 
-CALL = embed_calls(["q"])[0]
+CALL = embed_calls(["q"], 1)[0]
 STREAM = stream_call("q", {})
 EVENT_STREAM = HttpHead(200, {"content-type": "text/event-stream; charset=utf-8"})
 VALUES = {
@@ -101,9 +101,10 @@ def test_a_refused_stream_is_told_when_its_body_is_complete():
 
 
 def test_a_stream_of_a_server_without_codes_is_told_by_its_text():
+    text = "9 requests run or wait; allowed: 8 run and 1 wait; ask again later"
     reader = GrpcWire().stream_reader(STREAM, None)
-    with pytest.raises(UnavailableError, match="ask again"):
-        list(reader.feed(service_pb2.ModelStreamInferResponse(error_message="8 run; ask again later")))
+    with pytest.raises(UnavailableError, match="run or wait"):
+        list(reader.feed(service_pb2.ModelStreamInferResponse(error_message=text)))
 
 
 def test_a_grpc_reply_without_raw_contents_is_told_as_such():

@@ -3,6 +3,7 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 from triton_rag_client.diagnosis import State, check_packages, packages
+from triton_rag_server.missing_packages import install_command
 
 
 def test_installed_packages_come_with_their_versions() -> None:
@@ -21,7 +22,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: p
     monkeypatch.setattr(importlib.util, "find_spec", without)
     found = {finding.name: finding for finding in check_packages()}
     assert (found["Serving"].state, found["Serving"].detail) == (State.MISSING, "not installed: faiss-cpu")
-    assert "triton-rag[serve,cpu]" in found["Serving"].advice
+    assert found["Serving"].advice == install_command("serve", "cpu")
     assert (found["Building"].state, found["Building"].detail) == (State.NOTE, "not installed: torch")
 
 
