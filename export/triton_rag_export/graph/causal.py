@@ -1,7 +1,7 @@
 """Export a causal language model: from transformers to the ragged graph that the generator serves.
 
-The steps: load, describe, smooth (INT8), build, write, and compare what was written with where it came from,
-through the adapter that serves it.
+The steps: load, describe, smooth (INT8) or quantize (INT4), build, write, and compare what was written with
+where it came from, through the adapter that serves it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,14 +13,14 @@ from generation.causal import CausalAdapter, CausalDescription
 
 from triton_rag_export.errors import BuildError, UnsupportedModelError
 from triton_rag_export.graph.causal_graph import build_causal_graph
-from triton_rag_export.graph.causal_model import CausalModel, LayerShape
+from triton_rag_export.graph.causal_int4 import quantize_layers
+from triton_rag_export.graph.causal_model import CausalModel, GeneratorPrecision, LayerShape
 from triton_rag_export.graph.generator_quality import (
     GeneratorQuality,
     compare_generators,
     served_logits,
     torch_logits,
 )
-from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.llama import read_llama
 from triton_rag_export.graph.model_source import ModelSource, load_causal_model, load_tokenizer
 from triton_rag_export.graph.smoothing import measure_ranges, smooth
@@ -42,14 +42,15 @@ class CausalExport:
     """How to export a causal language model.
 
     Attributes:
-        precision: "fp32"; "fp16", weights in half the bytes, computed in FP32 on a CPU; "int8".
+        precision: "fp32"; "fp16", weights in half the bytes, computed in FP32 on a CPU; "int8"; "int4",
+            weights of 4 bits and a head of 8.
         context_tokens: the longest text, prompt and answer together, that will be served.
-        calibration_texts: texts like those to be served; INT8 needs some.
+        calibration_texts: texts like those to be served; INT8 and INT4 need some.
         held_out_texts: texts to judge the result by; default every fourth of the calibration texts, which is
             then not used to calibrate.
     """
 
-    precision: Precision
+    precision: GeneratorPrecision
     context_tokens: int = 2048
     calibration_texts: tuple[str, ...] = ()
     held_out_texts: tuple[str, ...] = ()
@@ -71,7 +72,7 @@ class CausalReport:
     """
 
     family: str
-    precision: Precision
+    precision: GeneratorPrecision
     layers: tuple[LayerShape, ...]
     vocabulary_size: int
     size_bytes: int
@@ -91,7 +92,7 @@ def export_causal(source: ModelSource, settings: CausalExport, folder: Path) -> 
     Raises:
         ModelSourceError: the model cannot be read.
         UnsupportedModelError: the graph does not cover it, or the context is longer than the model's.
-        BuildError: INT8 without calibration texts, or a graph in FP32 that does not match transformers.
+        BuildError: INT8 or INT4 without calibration texts, or an FP32 graph that does not match transformers.
     """
     model, tokenizer = load_causal_model(source), load_tokenizer(source)
     calibration, held_out = _token_sequences(tokenizer, settings)
@@ -113,7 +114,7 @@ def write_causal(
     """Write a described model as it is: `generator.onnx`, its weights, and `generator.json`.
 
     Args:
-        model: the model, smoothed if INT8 wants it.
+        model: the model, smoothed if INT8 wants it, quantized if INT4 does.
         settings: precision and context; the texts are not read.
         end_token_ids: the tokens that end an answer.
         folder: an existing folder.
@@ -141,10 +142,13 @@ def _described(model: Any, settings: CausalExport, calibration: Sequence[Sequenc
             f"{longest}"
         )
     described = read_llama(model, settings.context_tokens)
-    if settings.precision != "int8":
+    if settings.precision not in ("int8", "int4"):
         return described
     if not calibration:
-        raise BuildError("INT8 without calibration_texts; give some texts like those to be served")
+        precision = settings.precision.upper()
+        raise BuildError(f"{precision} without calibration_texts; give some texts like those to be served")
+    if settings.precision == "int4":
+        return quantize_layers(described, model, calibration)
     return smooth(described, measure_ranges(model, calibration))
 
 
@@ -200,7 +204,7 @@ def _compare(model: Any, folder: Path, held_out: Sequence[Sequence[int]]) -> Gen
 
 
 def _report(
-    precision: Precision, model: CausalModel, folder: Path, quality: GeneratorQuality | None
+    precision: GeneratorPrecision, model: CausalModel, folder: Path, quality: GeneratorQuality | None
 ) -> CausalReport:
     return CausalReport(
         family=model.family,

