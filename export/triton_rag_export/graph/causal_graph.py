@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from triton_rag_export.graph.cache_scales import CacheScales
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, GeneratorPrecision
 from triton_rag_export.graph.linear import (
     Floats,
@@ -39,6 +40,13 @@ HEAD_BLOCK_SIZE = 64
 """The head of an INT4 model, plainly rounded: fine blocks cost it less than one activation scale a row."""
 
 
+_BYTES_A_CHANNEL: dict[str, int | str] = {
+    "k_quant_type": "PER_CHANNEL",
+    "v_quant_type": "PER_CHANNEL",
+    "kv_cache_bit_width": 8,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """Names of what every layer's attention reads."""
@@ -59,9 +67,16 @@ class _Build:
     graph: GraphBuilder
     model: CausalModel
     precision: GeneratorPrecision
+    cache_scales: CacheScales | None
 
 
-def build_causal_graph(model: CausalModel, *, precision: GeneratorPrecision, positions: int) -> GraphBuilder:
+def build_causal_graph(
+    model: CausalModel,
+    *,
+    precision: GeneratorPrecision,
+    positions: int,
+    cache_scales: CacheScales | None = None,
+) -> GraphBuilder:
     """Build the graph of one step.
 
     Inputs, with R rows of all slots, B slots of L padded rows each, C the capacity of the caches, and O
@@ -79,8 +94,9 @@ def build_causal_graph(model: CausalModel, *, precision: GeneratorPrecision, pos
         precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32 on a CPU; "int8";
             "int4", the layers as `quantize_layers` leaves them and the head in 8 bits.
         positions: how many positions the rotary tables hold; no row, padding included, may lie beyond.
+        cache_scales: for caches of bytes; None keeps floats.
     """
-    build = _Build(GraphBuilder("causal_step", opset=OPSET), model, precision)
+    build = _Build(GraphBuilder("causal_step", opset=OPSET), model, precision, cache_scales)
     graph = build.graph
     token_ids = graph.input("token_ids", np.int64, ["rows"])
     step = _step_inputs(build, positions)
@@ -160,22 +176,36 @@ def _group_query_attention(build: _Build, step: _Step, layer: DecoderLayer, inde
     graph, shape = build.graph, layer.shape(build.model.head_size)
     past, present = ([f"{time}_{what}_{index}" for what in ("key", "value")] for time in ("past", "present"))
     cache_shape: list[int | str] = ["slots", shape.kv_heads, "capacity", build.model.head_size]
+    quantized = build.cache_scales is not None
+    dtype = np.int8 if quantized else np.float32
     for name in past:
-        graph.input(name, np.float32, cache_shape)
+        graph.input(name, dtype, cache_shape)
     attended = f"attended_{index}"
     inputs = [queries, "", "", *past, step.last_positions, step.capacity, step.cosines, step.sines]
     graph.apply_named(
         "GroupQueryAttention",
-        [*inputs, *[""] * 7, step.query_lengths],
+        [*inputs, "", "", "", *_cache_scales(build, index), "", "", step.query_lengths],
         [attended, *present],
         domain=MICROSOFT,
         num_heads=shape.heads,
         kv_num_heads=shape.kv_heads,
         do_rotary=1,
+        **(_BYTES_A_CHANNEL if quantized else {}),
     )
     for name in present:
-        graph.output(name, np.float32, cache_shape)
+        graph.output(name, dtype, cache_shape)
     return attended
+
+
+def _cache_scales(build: _Build, index: int) -> tuple[str, str]:
+    """Names of the scales of a layer's keys and values; empty where the cache keeps floats."""
+    if build.cache_scales is None:
+        return "", ""
+    keys, values = build.cache_scales.keys[index], build.cache_scales.values[index]
+    return (
+        build.graph.constant(keys, np.float32, label="key_scale"),
+        build.graph.constant(values, np.float32, label="value_scale"),
+    )
 
 
 def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str, zero_points: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from triton_rag_export.graph.linear import Floats, LinearWeights
 
 GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
+CacheKind = Literal["fp32", "int8"]
 
 
 @dataclass(frozen=True, slots=True)

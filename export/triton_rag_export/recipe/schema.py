@@ -132,6 +132,8 @@ class GeneratorRecipe(_Table):
     """`package:NAME` (weights inside a Python package), a local folder, or a Hugging Face name."""
     precision: GeneratorPrecision = "int8"
     """Arithmetic of the exported graph."""
+    cache: Literal["fp32", "int8"] = "fp32"
+    """What keys and values are kept in while answers are written; int8 takes a quarter of the memory."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
     """Tokens that prompt and answer may have together."""
     template: Literal["auto", "chat", "plain"] = "auto"

@@ -48,6 +48,15 @@ def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_p
     assert report.top1_agreement > {"fp32": 0.999, "fp16": 0.98, "int8": 0.8, "int4": 0.3}[precision]
 
 
+def test_an_int8_cache_is_calibrated_and_judged(source, tmp_path):
+    report = export_causal(source, CausalExport("fp32", CONTEXT_TOKENS, TEXTS, cache="int8"), tmp_path)
+
+    assert report.cache == CausalDescription.load(tmp_path).cache == "int8"
+    assert 1e-6 < report.kl < 0.02
+    with pytest.raises(BuildError, match="an INT8 cache without calibration_texts"):
+        export_causal(source, CausalExport("fp32", CONTEXT_TOKENS, cache="int8"), tmp_path)
+
+
 def test_smaller_precisions_are_smaller_files(source, tmp_path):
     sizes = {}
     for precision in ("fp32", "fp16", "int8", "int4"):
