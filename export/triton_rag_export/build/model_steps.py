@@ -67,13 +67,13 @@ def generator_graph(
     context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, passages: Artifact
 ) -> Artifact:
     """Export the generator, calibrated and compared over passages of the corpus."""
-    settings = {"precision": recipe.precision, "context_tokens": recipe.context_tokens}
+    settings = recipe.model_dump(mode="json", include={"precision", "context_tokens", "cache"})
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
         from triton_rag_export.graph.causal import CausalExport, export_causal
 
         texts = calibration_sequences(read_passages(passages.folder))
-        export = CausalExport(recipe.precision, recipe.context_tokens, calibration_texts=texts)
+        export = CausalExport(**settings, calibration_texts=texts)
         report = dataclasses.asdict(export_causal(model.source, export, folder))
         note = f"{report['precision']}, {report['size_bytes'] / 1e6:,.0f} MB"
         if report["kl"] is not None:
@@ -106,7 +106,7 @@ def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorReci
         "prompt",
         {
             "model": model.fingerprint,
-            "generator": recipe.model_dump(mode="json", exclude={"model", "precision"}),
+            "generator": recipe.model_dump(mode="json", exclude={"model", "precision", "cache"}),
             "serving": serving.model_dump(mode="json"),
         },
         make,

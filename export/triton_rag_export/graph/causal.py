@@ -1,7 +1,7 @@
 """Export a causal language model: from transformers to the ragged graph that the generator serves.
 
-The steps: load, describe, smooth (INT8), build, write, and compare what was written with where it came from,
-through the adapter that serves it.
+The steps: load, describe, smooth (INT8) or quantize (INT4), build, write, and compare what was written with
+where it came from, through the adapter that serves it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +12,16 @@ from typing import Any
 from generation.causal import CausalAdapter, CausalDescription
 
 from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scales
 from triton_rag_export.graph.causal_graph import build_causal_graph
-from triton_rag_export.graph.causal_model import CausalModel, LayerShape
+from triton_rag_export.graph.causal_int4 import quantize_layers
+from triton_rag_export.graph.causal_model import CacheKind, CausalModel, GeneratorPrecision, LayerShape
 from triton_rag_export.graph.generator_quality import (
     GeneratorQuality,
     compare_generators,
     served_logits,
     torch_logits,
 )
-from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.llama import read_llama
 from triton_rag_export.graph.model_source import ModelSource, load_causal_model, load_tokenizer
 from triton_rag_export.graph.smoothing import measure_ranges, smooth
@@ -42,17 +43,20 @@ class CausalExport:
     """How to export a causal language model.
 
     Attributes:
-        precision: "fp32"; "fp16", weights in half the bytes, computed in FP32 on a CPU; "int8".
+        precision: "fp32"; "fp16", weights in half the bytes, computed in FP32 on a CPU; "int8"; "int4",
+            weights of 4 bits and a head of 8.
         context_tokens: the longest text, prompt and answer together, that will be served.
-        calibration_texts: texts like those to be served; INT8 needs some.
+        calibration_texts: texts like those to be served; INT8 and INT4 need some.
         held_out_texts: texts to judge the result by; default every fourth of the calibration texts, which is
             then not used to calibrate.
+        cache: "fp32", or "int8": a quarter of the memory, calibrated on the same texts.
     """
 
-    precision: Precision
+    precision: GeneratorPrecision
     context_tokens: int = 2048
     calibration_texts: tuple[str, ...] = ()
     held_out_texts: tuple[str, ...] = ()
+    cache: CacheKind = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class CausalReport:
     Attributes:
         family: the model type by transformers' name.
         precision: of the weights.
+        cache: what keys and values are kept in.
         layers: the widths of each layer.
         vocabulary_size: how many tokens there are.
         size_bytes: graph and weights on disk.
@@ -71,7 +76,8 @@ class CausalReport:
     """
 
     family: str
-    precision: Precision
+    precision: GeneratorPrecision
+    cache: CacheKind
     layers: tuple[LayerShape, ...]
     vocabulary_size: int
     size_bytes: int
@@ -91,35 +97,48 @@ def export_causal(source: ModelSource, settings: CausalExport, folder: Path) -> 
     Raises:
         ModelSourceError: the model cannot be read.
         UnsupportedModelError: the graph does not cover it, or the context is longer than the model's.
-        BuildError: INT8 without calibration texts, or a graph in FP32 that does not match transformers.
+        BuildError: INT8 or INT4 without calibration texts, or an FP32 graph that does not match transformers.
     """
     model, tokenizer = load_causal_model(source), load_tokenizer(source)
     calibration, held_out = _token_sequences(tokenizer, settings)
     described = _described(model, settings, calibration)
-    write_causal(described, settings, _end_token_ids(model, tokenizer), folder)
+    end_token_ids = _end_token_ids(model, tokenizer)
+    write_causal(described, settings, end_token_ids, folder)
+    if settings.cache == "int8":
+        _check_calibration(calibration, "an INT8 cache")
+        scales = measure_cache_scales(folder / GRAPH_FILE, calibration)
+        write_causal(described, settings, end_token_ids, folder, scales)
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     quality = _compare(model, folder, held_out) if held_out else None
-    if settings.precision == "fp32" and quality is not None and quality.kl > LARGEST_FP32_KL:
+    exact = settings.precision == "fp32" and settings.cache == "fp32"
+    if exact and quality is not None and quality.kl > LARGEST_FP32_KL:
         raise BuildError(
             f"model {source.name!r}: the divergence of the graph from transformers is {quality.kl:.2g}; "
             f"allowed: {LARGEST_FP32_KL}; please report this model"
         )
-    return _report(settings.precision, described, folder, quality)
+    return _report(settings, described, folder, quality)
 
 
 def write_causal(
-    model: CausalModel, settings: CausalExport, end_token_ids: frozenset[int], folder: Path
+    model: CausalModel,
+    settings: CausalExport,
+    end_token_ids: frozenset[int],
+    folder: Path,
+    cache_scales: CacheScales | None = None,
 ) -> None:
     """Write a described model as it is: `generator.onnx`, its weights, and `generator.json`.
 
     Args:
-        model: the model, smoothed if INT8 wants it.
+        model: the model, smoothed if INT8 wants it, quantized if INT4 does.
         settings: precision and context; the texts are not read.
         end_token_ids: the tokens that end an answer.
         folder: an existing folder.
+        cache_scales: for caches of bytes; None keeps floats, whatever the settings say.
     """
     positions = settings.context_tokens + PADDING_POSITIONS
-    graph = build_causal_graph(model, precision=settings.precision, positions=positions)
+    graph = build_causal_graph(
+        model, precision=settings.precision, positions=positions, cache_scales=cache_scales
+    )
     graph.save(folder / GRAPH_FILE, external=True)
     CausalDescription(
         family=model.family,
@@ -130,6 +149,7 @@ def write_causal(
         end_token_ids=end_token_ids,
         context_tokens=settings.context_tokens,
         positions=positions,
+        cache="fp32" if cache_scales is None else "int8",
     ).save(folder)
 
 
@@ -141,11 +161,17 @@ def _described(model: Any, settings: CausalExport, calibration: Sequence[Sequenc
             f"{longest}"
         )
     described = read_llama(model, settings.context_tokens)
-    if settings.precision != "int8":
+    if settings.precision not in ("int8", "int4"):
         return described
-    if not calibration:
-        raise BuildError("INT8 without calibration_texts; give some texts like those to be served")
+    _check_calibration(calibration, settings.precision.upper())
+    if settings.precision == "int4":
+        return quantize_layers(described, model, calibration)
     return smooth(described, measure_ranges(model, calibration))
+
+
+def _check_calibration(calibration: Sequence[Sequence[int]], wanted_by: str) -> None:
+    if not calibration:
+        raise BuildError(f"{wanted_by} without calibration_texts; give some texts like those to be served")
 
 
 def _token_sequences(tokenizer: Any, settings: CausalExport) -> tuple[list[list[int]], list[list[int]]]:
@@ -204,11 +230,12 @@ def _compare(model: Any, folder: Path, held_out: Sequence[Sequence[int]]) -> Gen
 
 
 def _report(
-    precision: Precision, model: CausalModel, folder: Path, quality: GeneratorQuality | None
+    settings: CausalExport, model: CausalModel, folder: Path, quality: GeneratorQuality | None
 ) -> CausalReport:
     return CausalReport(
         family=model.family,
-        precision=precision,
+        precision=settings.precision,
+        cache=settings.cache,
         layers=model.layer_shapes(),
         vocabulary_size=model.vocabulary_size,
         size_bytes=sum(path.stat().st_size for path in folder.glob(f"{GRAPH_FILE}*")),

@@ -15,23 +15,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer
+from triton_rag_export.graph.cache_scales import CacheScales
+from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, GeneratorPrecision
 from triton_rag_export.graph.linear import (
     Floats,
     LinearWeights,
-    Precision,
     QuantizedRows,
+    bias_of,
     float_linear,
     quantize_rows,
     quantized_linear,
     row_zero_points,
     stored,
 )
+from triton_rag_export.graph.nbits import BlockLinear, beside, block_linear, rounded
 from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
 
 # RMSNormalization is standard since opset 23; after an Add it takes half the time of the fused
 # SkipSimplifiedLayerNormalization from 64 rows up.
 OPSET = 23
+
+HEAD_BITS = 8
+HEAD_BLOCK_SIZE = 64
+"""The head of an INT4 model, plainly rounded: fine blocks cost it less than one activation scale a row."""
+
+
+_BYTES_A_CHANNEL: dict[str, int | str] = {
+    "k_quant_type": "PER_CHANNEL",
+    "v_quant_type": "PER_CHANNEL",
+    "kv_cache_bit_width": 8,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,17 @@ class _Build:
 
     graph: GraphBuilder
     model: CausalModel
-    precision: Precision
+    precision: GeneratorPrecision
+    cache_scales: CacheScales | None
 
 
-def build_causal_graph(model: CausalModel, *, precision: Precision, positions: int) -> GraphBuilder:
+def build_causal_graph(
+    model: CausalModel,
+    *,
+    precision: GeneratorPrecision,
+    positions: int,
+    cache_scales: CacheScales | None = None,
+) -> GraphBuilder:
     """Build the graph of one step.
 
     Inputs, with R rows of all slots, B slots of L padded rows each, C the capacity of the caches, and O
@@ -71,10 +91,12 @@ def build_causal_graph(model: CausalModel, *, precision: Precision, positions: i
 
     Args:
         model: the model.
-        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32 on a CPU; "int8".
+        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32 on a CPU; "int8";
+            "int4", the layers as `quantize_layers` leaves them and the head in 8 bits.
         positions: how many positions the rotary tables hold; no row, padding included, may lie beyond.
+        cache_scales: for caches of bytes; None keeps floats.
     """
-    build = _Build(GraphBuilder("causal_step", opset=OPSET), model, precision)
+    build = _Build(GraphBuilder("causal_step", opset=OPSET), model, precision, cache_scales)
     graph = build.graph
     token_ids = graph.input("token_ids", np.int64, ["rows"])
     step = _step_inputs(build, positions)
@@ -117,7 +139,7 @@ def _attend(
     """Attention over the slot's cache, added to the residual stream: (rows, hidden) to (rows, hidden)."""
     graph = build.graph
     normal = _normalize(build, hidden, layer.attention_norm, "attention_norm")
-    packed = LinearWeights(*_side_by_side(layer.query, layer.key, layer.value))
+    packed = _side_by_side(layer.query, layer.key, layer.value)
     rows = _linear(build, _prepare(build, normal, zero_points, "normal"), packed, "query_key_value")
     rows = _normalize_heads(build, layer, rows)
     padded = graph.apply("Gather", rows, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
@@ -154,22 +176,36 @@ def _group_query_attention(build: _Build, step: _Step, layer: DecoderLayer, inde
     graph, shape = build.graph, layer.shape(build.model.head_size)
     past, present = ([f"{time}_{what}_{index}" for what in ("key", "value")] for time in ("past", "present"))
     cache_shape: list[int | str] = ["slots", shape.kv_heads, "capacity", build.model.head_size]
+    quantized = build.cache_scales is not None
+    dtype = np.int8 if quantized else np.float32
     for name in past:
-        graph.input(name, np.float32, cache_shape)
+        graph.input(name, dtype, cache_shape)
     attended = f"attended_{index}"
     inputs = [queries, "", "", *past, step.last_positions, step.capacity, step.cosines, step.sines]
     graph.apply_named(
         "GroupQueryAttention",
-        [*inputs, *[""] * 7, step.query_lengths],
+        [*inputs, "", "", "", *_cache_scales(build, index), "", "", step.query_lengths],
         [attended, *present],
         domain=MICROSOFT,
         num_heads=shape.heads,
         kv_num_heads=shape.kv_heads,
         do_rotary=1,
+        **(_BYTES_A_CHANNEL if quantized else {}),
     )
     for name in present:
-        graph.output(name, np.float32, cache_shape)
+        graph.output(name, dtype, cache_shape)
     return attended
+
+
+def _cache_scales(build: _Build, index: int) -> tuple[str, str]:
+    """Names of the scales of a layer's keys and values; empty where the cache keeps floats."""
+    if build.cache_scales is None:
+        return "", ""
+    keys, values = build.cache_scales.keys[index], build.cache_scales.values[index]
+    return (
+        build.graph.constant(keys, np.float32, label="key_scale"),
+        build.graph.constant(values, np.float32, label="value_scale"),
+    )
 
 
 def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str, zero_points: str) -> str:
@@ -201,10 +237,13 @@ def _predict(build: _Build, hidden: str) -> None:
 
 def _head(build: _Build, normal: str) -> str:
     graph, head = build.graph, build.model.head
+    weights = LinearWeights(build.model.embedding.T) if head is None else head
     if build.precision == "int8":
-        weights = LinearWeights(build.model.embedding.T) if head is None else head
         rows = quantize_rows(graph, normal, row_zero_points(graph, normal), label="output_hidden_rows")
         return quantized_linear(graph, rows, weights, label="head")
+    if build.precision == "int4":
+        on_grid = rounded(weights, bits=HEAD_BITS, block_size=HEAD_BLOCK_SIZE)
+        return block_linear(graph, normal, on_grid, label="head")
     if head is not None:
         return float_linear(graph, normal, head, precision=build.precision, label="head")
     table = stored(graph, build.model.embedding, build.precision, label="embedding")
@@ -227,15 +266,19 @@ def _prepare(build: _Build, rows: str, zero_points: str, label: str) -> str | Qu
 def _linear(build: _Build, rows: str | QuantizedRows, layer: LinearWeights, label: str) -> str:
     if isinstance(rows, QuantizedRows):
         return quantized_linear(build.graph, rows, layer, label=label)
-    return float_linear(build.graph, rows, layer, precision=build.precision, label=label)
+    if build.precision == "fp32" or build.precision == "fp16":
+        return float_linear(build.graph, rows, layer, precision=build.precision, label=label)
+    if not isinstance(layer, BlockLinear):
+        raise ValueError("an INT4 graph of float weights; quantize the model first (quantize_layers)")
+    return block_linear(build.graph, rows, layer, label=label)
 
 
-def _side_by_side(*layers: LinearWeights) -> tuple[Floats, Floats | None]:
-    """One layer's weight and bias that do the work of several which read the same rows."""
-    weight = np.concatenate([layer.weight for layer in layers], axis=1)
-    if all(layer.bias is None for layer in layers):
-        return weight, None
-    biases = [
-        np.zeros(layer.weight.shape[1], np.float32) if layer.bias is None else layer.bias for layer in layers
-    ]
-    return weight, np.concatenate(biases)
+def _side_by_side(*layers: LinearWeights) -> LinearWeights:
+    """One layer that does the work of several which read the same rows."""
+    bias = None
+    if any(layer.bias is not None for layer in layers):
+        bias = np.concatenate([bias_of(layer) for layer in layers])
+    on_grids = [layer for layer in layers if isinstance(layer, BlockLinear)]
+    if len(on_grids) == len(layers):
+        return beside(on_grids, bias)
+    return LinearWeights(np.concatenate([layer.weight for layer in layers], axis=1), bias)

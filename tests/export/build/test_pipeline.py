@@ -81,6 +81,26 @@ def test_int8_says_how_close_it_is_to_fp32(small_build: SmallBuild, tmp_path: Pa
     assert report.manifest.graphs["encoder"]["precision"] == "int8"
 
 
+def test_an_int4_generator_with_an_int8_cache_says_how_close_it_is(
+    small_build: SmallBuild, tmp_path: Path
+) -> None:
+    recipe = small_recipe(small_build.workshop)
+    assert recipe.generator is not None
+    generator = recipe.generator.model_copy(update={"precision": "int4", "cache": "int8"})
+
+    changed = recipe.model_copy(update={"generator": generator})
+    manifest = build(changed, tmp_path / "int4", cache=small_build.cache).manifest
+
+    assert manifest.models["generator"].precision == "int4"
+    assert manifest.graphs["generator"]["cache"] == "int8"
+    assert manifest.quality["generator"]["kl"] < 0.1
+    assert (
+        manifest.graphs["generator"]["size_bytes"]
+        < small_build.report.manifest.graphs["generator"]["size_bytes"]
+    )
+    assert lint(tmp_path / "int4") == ()
+
+
 def test_what_the_recipe_decides_stands_in_the_configs(small_build: SmallBuild) -> None:
     repository = small_build.report.repository
     config = read_config(repository / "passage_search" / "config.pbtxt")

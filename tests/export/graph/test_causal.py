@@ -31,7 +31,7 @@ def source(tmp_path_factory) -> ModelSource:
     return resolve_model(str(folder))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int4"])
 def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_path):
     report = export_causal(source, CausalExport(precision, CONTEXT_TOKENS, TEXTS), tmp_path)
 
@@ -44,18 +44,27 @@ def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_p
     assert report.layers == (LayerShape(4, 2, 56),) * 2
     assert report.vocabulary_size == VOCABULARY
     assert report.compared_tokens == 100  # every fourth of eight texts of fifty tokens
-    assert report.kl < {"fp32": 1e-9, "fp16": 1e-4, "int8": 0.05}[precision]
-    assert report.top1_agreement > {"fp32": 0.999, "fp16": 0.98, "int8": 0.8}[precision]
+    assert report.kl < {"fp32": 1e-9, "fp16": 1e-4, "int8": 0.05, "int4": 1.5}[precision]
+    assert report.top1_agreement > {"fp32": 0.999, "fp16": 0.98, "int8": 0.8, "int4": 0.3}[precision]
+
+
+def test_an_int8_cache_is_calibrated_and_judged(source, tmp_path):
+    report = export_causal(source, CausalExport("fp32", CONTEXT_TOKENS, TEXTS, cache="int8"), tmp_path)
+
+    assert report.cache == CausalDescription.load(tmp_path).cache == "int8"
+    assert 1e-6 < report.kl < 0.02
+    with pytest.raises(BuildError, match="an INT8 cache without calibration_texts"):
+        export_causal(source, CausalExport("fp32", CONTEXT_TOKENS, cache="int8"), tmp_path)
 
 
 def test_smaller_precisions_are_smaller_files(source, tmp_path):
     sizes = {}
-    for precision in ("fp32", "fp16", "int8"):
+    for precision in ("fp32", "fp16", "int8", "int4"):
         (tmp_path / precision).mkdir()
         settings = CausalExport(precision, CONTEXT_TOKENS, TEXTS)
         sizes[precision] = export_causal(source, settings, tmp_path / precision).size_bytes
 
-    assert sizes["fp32"] > sizes["fp16"] > sizes["int8"]
+    assert sizes["fp32"] > sizes["fp16"] > sizes["int8"] > sizes["int4"]
 
 
 def test_every_end_token_of_model_and_tokenizer_ends_an_answer(source, tmp_path):
@@ -70,9 +79,10 @@ def test_without_texts_nothing_is_claimed(source, tmp_path):
     assert (report.kl, report.top1_agreement, report.compared_tokens) == (None, None, 0)
 
 
-def test_int8_wants_texts_to_calibrate_with(source, tmp_path):
-    with pytest.raises(BuildError, match="calibration_texts"):
-        export_causal(source, CausalExport("int8", CONTEXT_TOKENS), tmp_path)
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_whole_numbers_want_texts_to_calibrate_with(precision, source, tmp_path):
+    with pytest.raises(BuildError, match=f"{precision.upper()} without calibration_texts"):
+        export_causal(source, CausalExport(precision, CONTEXT_TOKENS), tmp_path)
 
 
 def test_a_context_longer_than_the_model_was_trained_for_is_refused(source, tmp_path):
@@ -80,11 +90,12 @@ def test_a_context_longer_than_the_model_was_trained_for_is_refused(source, tmp_
         export_causal(source, CausalExport("fp32", 129), tmp_path)
 
 
-def test_the_same_export_gives_the_same_bytes(source, tmp_path):
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_the_same_export_gives_the_same_bytes(precision, source, tmp_path):
     contents = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        export_causal(source, CausalExport("int8", CONTEXT_TOKENS, TEXTS), tmp_path / name)
+        export_causal(source, CausalExport(precision, CONTEXT_TOKENS, TEXTS), tmp_path / name)
         contents.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
 
     assert contents[0] == contents[1]

@@ -19,8 +19,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 from triton_rag_export.graph.causal import CausalExport, write_causal
-from triton_rag_export.graph.causal_model import CausalModel
-from triton_rag_export.graph.linear import Precision
+from triton_rag_export.graph.causal_model import CausalModel, GeneratorPrecision
 from triton_rag_export.graph.llama import read_llama
 
 CONTEXT_TOKENS = 64
@@ -112,7 +111,7 @@ def described(model: PreTrainedModel) -> CausalModel:
 
 
 def adapter_of(
-    model: CausalModel, folder: Path, precision: Precision = "fp32", **sizes: int
+    model: CausalModel, folder: Path, precision: GeneratorPrecision = "fp32", **sizes: int
 ) -> CausalAdapter:
     """Write a model into a folder and load it as it is served."""
     write_causal(model, CausalExport(precision, CONTEXT_TOKENS), frozenset({2}), folder)

@@ -36,13 +36,14 @@ class CausalDescription:
 
     Attributes:
         family: the model type by transformers' name, such as "llama".
-        precision: "fp32", "fp16" or "int8".
+        precision: "fp32", "fp16", "int8" or "int4".
         kv_heads: heads of the cache of each layer.
         head_size: channels of a head.
         vocabulary_size: the width of the logits.
         end_token_ids: the tokens that end an answer.
         context_tokens: the longest text that the graph was built for.
         positions: rows of its rotary tables: the context and the padding of a step.
+        cache: what keys and values are kept in, "fp32" or "int8".
     """
 
     family: str
@@ -53,6 +54,7 @@ class CausalDescription:
     end_token_ids: frozenset[int]
     context_tokens: int
     positions: int
+    cache: str = "fp32"
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -112,7 +114,13 @@ class CausalAdapter:
         self._session = session
         # The graph wants room behind the past for all rows of a step, padded ones included.
         positions = capacity + max(max_rows_a_step, LEAST_LONGEST)
-        self._caches = Caches.allocate(slots, description.kv_heads, positions, description.head_size)
+        self._caches = Caches.allocate(
+            slots,
+            description.kv_heads,
+            positions,
+            description.head_size,
+            np.int8 if description.cache == "int8" else np.float32,
+        )
         self._bindings: dict[Stretch, StretchBinding] = {}
         self._logits = np.empty((0, description.vocabulary_size), np.float32)
 

@@ -19,16 +19,25 @@ from generation.adapter import SlotRows
 # that costs nothing measurable.
 LEAST_LONGEST = 2
 
+Cache = npt.NDArray[np.float32 | np.int8]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caches:
     """Keys and values of all layers, each (slots, kv_heads, positions, head_size)."""
 
-    keys: tuple[npt.NDArray[np.float32], ...]
-    values: tuple[npt.NDArray[np.float32], ...]
+    keys: tuple[Cache, ...]
+    values: tuple[Cache, ...]
 
     @classmethod
-    def allocate(cls, slots: int, kv_heads: Sequence[int], positions: int, head_size: int) -> Self:
+    def allocate(
+        cls,
+        slots: int,
+        kv_heads: Sequence[int],
+        positions: int,
+        head_size: int,
+        dtype: type[np.float32] | type[np.int8] = np.float32,
+    ) -> Self:
         """Allocate zeroed caches; the system gives a page when its first token is written.
 
         Args:
@@ -36,11 +45,12 @@ class Caches:
             kv_heads: heads of each layer's cache.
             positions: how many tokens each slot has room for.
             head_size: channels of a head.
+            dtype: what the graph writes, floats or bytes.
         """
         shapes = [(slots, heads, positions, head_size) for heads in kv_heads]
         return cls(
-            keys=tuple(np.zeros(shape, np.float32) for shape in shapes),
-            values=tuple(np.zeros(shape, np.float32) for shape in shapes),
+            keys=tuple(np.zeros(shape, dtype) for shape in shapes),
+            values=tuple(np.zeros(shape, dtype) for shape in shapes),
         )
 
     @property
@@ -58,7 +68,7 @@ class Caches:
         for _, array in self.named():
             array[target, :, :tokens] = array[source, :, :tokens]
 
-    def named(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    def named(self) -> Iterator[tuple[str, Cache]]:
         """Every cache with the name it has in the graph behind `past_` and `present_`."""
         for index, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
             yield f"key_{index}", keys
