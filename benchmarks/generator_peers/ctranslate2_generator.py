@@ -1,7 +1,7 @@
 """CTranslate2 in INT8, converted by its own converter for transformers.
 
-A batch reads prompts together only as far as the shortest of them, and the rest token by token. So prompts of
-different lengths go, as its documentation advises, in parallel workers of one prompt each.
+Prompts of one length go as a batch, prompts of different lengths one after another: in one batch the longer
+ones would be read token by token behind the shortest.
 """
 
 import shutil

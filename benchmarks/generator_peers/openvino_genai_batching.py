@@ -1,7 +1,6 @@
 """OpenVINO GenAI in INT8: its continuous batching, without its cache of prefixes.
 
-Its GGUF reader builds the graph from FP16 weights, and NNCF compresses them to INT8, one scale a channel:
-faster than the 32 weights a scale that it makes of a Q8_0 file.
+Its GGUF reader builds the graph from FP16 weights, and NNCF compresses them to INT8, one scale a channel.
 """
 
 import shutil

@@ -113,11 +113,9 @@ class EngineContender:
 
     def memory(self) -> dict[str, int]:
         """Bytes of weights, of the caches of all slots, and the peak of this process (VmHWM)."""
-        adapter = self.engine._adapter
         status = Path("/proc/self/status").read_text(encoding="ascii")
         peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-        cache_bytes = int(getattr(adapter, "cache_bytes", 0))
-        return {"weights": self._weight_bytes, "cache": cache_bytes, "peak": peak_kb * 1024}
+        return {"weights": self._weight_bytes, "cache": self.engine.cache_bytes, "peak": peak_kb * 1024}
 
 
 class TimedSink:
