@@ -16,6 +16,7 @@ from triton_rag_export.graph.encoder_decoder_model import (
     Stack,
     TransformerLayer,
 )
+from triton_rag_export.graph.encoder_decoder_smoothing import LayerSites, ModelSites
 from triton_rag_export.graph.torch_weights import (
     ACTIVATIONS,
     array_of,
@@ -54,6 +55,27 @@ def read_bart(model: Any) -> EncoderDecoderModel:
         head_bias=logits_bias if logits_bias.any() else None,
         start_token_ids=start_token_ids_of(model),
         keeps_down_wide=False,
+    )
+
+
+def bart_sites(model: Any) -> ModelSites:
+    """The modules of a BART or mBART model whose inputs smoothing measures."""
+    encoder, decoder = (
+        tuple(_layer_sites(layer) for layer in stack.layers)
+        for stack in (model.model.encoder, model.model.decoder)
+    )
+    return ModelSites(encoder, decoder, model.model.decoder.layers[0].encoder_attn.k_proj, model.lm_head)
+
+
+def _layer_sites(layer: Any) -> LayerSites:
+    cross = getattr(layer, "encoder_attn", None)
+    return LayerSites(
+        attention_input=layer.self_attn.q_proj,
+        attended=layer.self_attn.out_proj,
+        cross_input=None if cross is None else cross.q_proj,
+        cross_attended=None if cross is None else cross.out_proj,
+        feed_forward_input=layer.fc1,
+        opened=layer.fc2,
     )
 
 

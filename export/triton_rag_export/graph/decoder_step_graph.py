@@ -73,7 +73,7 @@ def build_decoder_step_graph(model: EncoderDecoderModel, *, precision: Precision
     (B, heads, C, head_size), `past_cross_key_<layer>` and `past_cross_value_<layer>`
     (B, heads, S, head_size). A source takes at most S - L places.
 
-    Outputs: `next_token_ids` (O,) int64; `logits` (O, vocabulary); `present_...` for each `past_...`, to be
+    Outputs: `logits` (O, vocabulary); `present_...` for each `past_...`, to be
     bound to the same buffer.
 
     Args:
@@ -226,15 +226,13 @@ def _project(build: BlockBuild, step: _Step, attention: Attention, attended: str
 
 
 def _predict(build: BlockBuild, hidden: str) -> None:
-    """Logits and the most probable token of the output rows."""
+    """Logits of the output rows; the caller finds the largest, faster than ArgMax (see `causal_graph`)."""
     graph, model = build.graph, build.model
     logits = _head(build, normalize(graph, hidden, model.decoder.final_norm, "final_norm"))
     if model.head_bias is not None:
         logits = graph.apply("Add", logits, graph.constant(model.head_bias, np.float32, label="head_bias"))
     graph.apply_named("Identity", [logits], ["logits"])
     graph.output("logits", np.float32, ["output_rows", model.vocabulary_size])
-    graph.apply_named("ArgMax", ["logits"], ["next_token_ids"], axis=1, keepdims=0)
-    graph.output("next_token_ids", np.int64, ["output_rows"])
 
 
 def _head(build: BlockBuild, rows: str) -> str:

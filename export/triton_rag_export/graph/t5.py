@@ -20,6 +20,7 @@ from triton_rag_export.graph.encoder_decoder_model import (
     Stack,
     TransformerLayer,
 )
+from triton_rag_export.graph.encoder_decoder_smoothing import LayerSites, ModelSites
 from triton_rag_export.graph.torch_weights import (
     ACTIVATIONS,
     array_of,
@@ -59,6 +60,27 @@ def read_t5(model: Any) -> EncoderDecoderModel:
         head_bias=None,
         start_token_ids=start_token_ids_of(model),
         keeps_down_wide=True,
+    )
+
+
+def t5_sites(model: Any) -> ModelSites:
+    """The modules of a T5 model whose inputs smoothing measures."""
+    encoder, decoder = (
+        tuple(_layer_sites(block.layer) for block in stack.block) for stack in (model.encoder, model.decoder)
+    )
+    return ModelSites(encoder, decoder, model.decoder.block[0].layer[1].EncDecAttention.k, model.lm_head)
+
+
+def _layer_sites(parts: Any) -> LayerSites:
+    own, dense = parts[0].SelfAttention, parts[-1].DenseReluDense
+    cross = parts[1].EncDecAttention if len(parts) == 3 else None
+    return LayerSites(
+        attention_input=own.q,
+        attended=own.o,
+        cross_input=None if cross is None else cross.q,
+        cross_attended=None if cross is None else cross.o,
+        feed_forward_input=dense.wi_0 if hasattr(dense, "wi_0") else dense.wi,
+        opened=dense.wo,
     )
 
 

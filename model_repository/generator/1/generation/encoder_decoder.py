@@ -6,7 +6,6 @@ rows from each slot, and what a slot gets does not depend on its neighbours, bit
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +13,8 @@ import numpy as np
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.causal_binding import LEAST_LONGEST, Caches, StepShape
-from generation.encoder_decoder_binding import DecoderStepBinding, Sources
+from generation.causal_binding import LEAST_LONGEST, Caches, Stretch
+from generation.encoder_decoder_binding import DecoderBinding, Sources
 from generation.encoder_decoder_description import EncoderDecoderDescription
 from generation.errors import PromptError, SettingsError
 from generation.rows_check import check_range, check_rows, check_token_ids
@@ -23,7 +22,6 @@ from generation.session import load_session
 
 DECODER_FILE = "generator.onnx"
 ENCODER_FILE = "source_encoder.onnx"
-BINDINGS_KEPT = 64
 
 
 class EncoderDecoderAdapter:
@@ -72,7 +70,7 @@ class EncoderDecoderAdapter:
         self._caches = Caches.allocate(slots, description.heads, capacity + room, size)
         sources = Caches.allocate(slots, description.cross_heads, source_capacity + room, size)
         self._sources = Sources(sources, np.zeros(slots, np.int32))
-        self._binding = lru_cache(BINDINGS_KEPT)(self._new_binding)
+        self._bindings: dict[Stretch, DecoderBinding] = {}
 
     @classmethod
     def load(
@@ -151,6 +149,10 @@ class EncoderDecoderAdapter:
         self._sources.encode(self._encoder, slot, prompt_ids)
         return self.start_token_ids
 
+    def copy_prefix(self, source: int, target: int, tokens: int) -> None:
+        """Refused: what a decoder has read means nothing beside another source."""
+        raise NotImplementedError("slots of an encoder-decoder model share no prefix; call start() instead")
+
     def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
         """Append each slot's tokens to its cache and give the results of its last rows.
 
@@ -167,13 +169,16 @@ class EncoderDecoderAdapter:
         for share in rows:
             if not self._sources.lengths[share.slot]:
                 raise ValueError(f"slot {share.slot} has no source yet; call start() first")
-        binding = self._binding(StepShape.of(rows, logits=logits))
-        binding.fill(rows)
-        self._decoder.run_with_iobinding(binding.io_binding)
-        return binding.result()
+        scores = np.empty((sum(share.outputs for share in rows), self.vocabulary_size), np.float32)
+        self._binding(Stretch.of(rows)).run(rows, scores)
+        token_ids = scores.argmax(axis=1)
+        best_scores = scores[np.arange(len(token_ids)), token_ids]
+        return StepResult(token_ids, best_scores, scores if logits else None)
 
-    def _new_binding(self, shape: StepShape) -> DecoderStepBinding:
-        return DecoderStepBinding(self._decoder, self._caches, self._sources, shape, self.vocabulary_size)
+    def _binding(self, stretch: Stretch) -> DecoderBinding:
+        if stretch not in self._bindings:
+            self._bindings[stretch] = DecoderBinding(self._decoder, self._caches, self._sources, stretch)
+        return self._bindings[stretch]
 
 
 def _check_size(name: str, value: int, least: int, most: int | None) -> None:
