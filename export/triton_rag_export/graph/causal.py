@@ -16,6 +16,7 @@ from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scal
 from triton_rag_export.graph.causal_graph import build_causal_graph
 from triton_rag_export.graph.causal_int4 import quantize_layers
 from triton_rag_export.graph.causal_model import CacheKind, CausalModel, GeneratorPrecision, LayerShape
+from triton_rag_export.graph.end_tokens import end_token_ids_of
 from triton_rag_export.graph.generator_quality import (
     GeneratorQuality,
     compare_generators,
@@ -25,7 +26,6 @@ from triton_rag_export.graph.generator_quality import (
 from triton_rag_export.graph.llama import read_llama
 from triton_rag_export.graph.model_source import (
     ModelSource,
-    end_token_ids_of,
     load_causal_model,
     load_tokenizer,
 )

@@ -28,12 +28,12 @@ from triton_rag_export.graph.encoder_decoder_smoothing import (
     measure_site_ranges,
     smooth_encoder_decoder,
 )
+from triton_rag_export.graph.end_tokens import end_token_ids_of
 from triton_rag_export.graph.generator_quality import GeneratorQuality, compare_generators
 from triton_rag_export.graph.head_filling import with_filled_heads
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import (
     ModelSource,
-    end_token_ids_of,
     load_encoder_decoder_model,
     load_tokenizer,
 )

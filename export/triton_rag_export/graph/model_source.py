@@ -162,19 +162,6 @@ def load_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
-def end_token_ids_of(model: Any, tokenizer: Any) -> frozenset[int]:
-    """All tokens that the model, its generation settings or its tokenizer end a text with."""
-    found: set[int] = set()
-    for end in (
-        model.config.eos_token_id,
-        model.generation_config.eos_token_id,
-        tokenizer.eos_token_id,
-    ):
-        if end is not None:
-            found.update([end] if isinstance(end, int) else end)
-    return frozenset(found)
-
-
 def fingerprint(source: ModelSource) -> str:
     """SHA-256, in hexadecimal, over the names and contents of weights, configuration and tokenizer."""
     digest = hashlib.sha256()

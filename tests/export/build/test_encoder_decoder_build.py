@@ -1,6 +1,7 @@
 """A build whose generator is an encoder-decoder model: the same recipe, another kind of generator."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from export.conftest import SmallBuild
@@ -12,12 +13,13 @@ from prompting import PromptBuilder
 from tiny_encoders import byte_tokenizer
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 from triton_rag_export.build import BuildReport, build
+from triton_rag_export.errors import BuildError
 from triton_rag_export.repository import lint, read_manifest
 
 
 @pytest.fixture(scope="module")
-def report(small_build: SmallBuild, tmp_path_factory: pytest.TempPathFactory) -> BuildReport:
-    """The small build again, with a tiny BART in the place of its generator."""
+def workshop(small_build: SmallBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the small build is made from, with a tiny BART in the place of its generator."""
     workshop = tmp_path_factory.mktemp("bart")
     shutil.copytree(small_build.workshop / "encoder", workshop / "encoder")
     shutil.copy(small_build.workshop / "corpus.jsonl", workshop)
@@ -43,6 +45,11 @@ def report(small_build: SmallBuild, tmp_path_factory: pytest.TempPathFactory) ->
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
     )
     fast.save_pretrained(workshop / "generator")
+    return workshop
+
+
+@pytest.fixture(scope="module")
+def report(workshop: Path, small_build: SmallBuild) -> BuildReport:
     return build(small_recipe(workshop), workshop / "repository", cache=small_build.cache)
 
 
@@ -70,3 +77,15 @@ def test_its_generator_answers_the_prompts_that_it_builds(report: BuildReport) -
 def test_nothing_but_the_generator_and_its_prompt_is_made_again(report: BuildReport) -> None:
     assert {"generator", "prompt"}.isdisjoint(report.reused)
     assert {"passages", "encoder", "vectors", "index"} <= set(report.reused)
+
+
+@pytest.mark.parametrize("setting", [{"precision": "int4"}, {"cache": "int8"}])
+def test_settings_for_causal_models_alone_are_refused(
+    setting: dict[str, str], workshop: Path, small_build: SmallBuild, tmp_path: Path
+) -> None:
+    recipe = small_recipe(workshop)
+    assert recipe.generator is not None
+    generator = recipe.generator.model_copy(update=setting)
+
+    with pytest.raises(BuildError, match=r"has an encoder and a decoder: generator\.precision is"):
+        build(recipe.model_copy(update={"generator": generator}), tmp_path / "out", cache=small_build.cache)
