@@ -1,12 +1,13 @@
 """Rendering templates for `prompt_builder`; that its prompts equal transformers' is tested beside it."""
 
 import json
+import string
 from pathlib import Path
 
 import pytest
 from prompting import PromptBuilder, PromptPassage
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import BartTokenizer, MBartTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 from triton_rag_export.errors import BuildError
 from triton_rag_export.prompt import export_prompt
 from triton_rag_export.recipe import GeneratorRecipe, ServingRecipe
@@ -15,6 +16,24 @@ SERVING = ServingRecipe()
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] | trim }}{% endfor %}<reply>"
 )
+
+
+LETTERS = [(letter, -3.0) for letter in string.printable.strip()]
+BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def vocabulary(*special: str) -> list[tuple[str, float]]:
+    return [*((token, 0.0) for token in special), ("▁", -2.0), *LETTERS]
+
+
+SOURCE_TOKENIZERS = {
+    "t5": lambda: T5Tokenizer(vocab=vocabulary("<pad>", "</s>", "<unk>"), extra_ids=3),
+    "bart": lambda: BartTokenizer(
+        vocab={token: number for number, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *BYTES])},
+        merges=[],
+    ),
+    "mbart": lambda: MBartTokenizer(vocab=vocabulary("<s>", "<pad>", "</s>", "<unk>"), src_lang="en_XX"),
+}
 
 
 @pytest.fixture
@@ -47,6 +66,26 @@ def test_a_model_without_chat_template_gets_the_plain_one_between_its_own_specia
     assert ids == tokenizer("Be brief. Q [1] t\nx: Why? A")["input_ids"]
     assert ids[0] == 0
     assert ids[-1] == 1
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "mbart"])
+def test_sources_of_encoder_decoder_models_end_as_their_own_tokenizers_end_them(
+    family: str, tmp_path: Path
+) -> None:
+    tokenizer = SOURCE_TOKENIZERS[family]()
+    ids = built(tokenizer, tmp_path, plain_template="{content}")
+    assert ids == tokenizer("[1] t\nx: Why?")["input_ids"]
+    first, last = {"t5": ("▁", "</s>"), "bart": ("<s>", "</s>"), "mbart": ("▁", "en_XX")}[family]
+    assert tokenizer.convert_ids_to_tokens([ids[0], ids[-1]]) == [first, last]
+
+
+def test_a_source_cannot_end_itself(tmp_path: Path) -> None:
+    tokenizer = SOURCE_TOKENIZERS["t5"]()
+    export_prompt(tokenizer, GeneratorRecipe(plain_template="{content}"), SERVING, tmp_path)
+    ids = list(PromptBuilder.load(tmp_path).build("Why </s> so <pad> early?", []).ids)
+    assert tokenizer.eos_token_id not in ids[:-1]
+    assert tokenizer.pad_token_id not in ids
+    assert ids[-1] == tokenizer.eos_token_id
 
 
 def test_a_plain_template_can_be_chosen_although_there_is_a_chat_template(

@@ -8,7 +8,7 @@ from typing import Any
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache, library_versions, source_hash
 from triton_rag_export.build.progress import BuildProgress, StepProgress, step
 from triton_rag_export.build.source_closure import source_file, source_files
-from triton_rag_export.graph.model_source import ModelSource
+from triton_rag_export.graph.model_source import ModelSource, is_encoder_decoder
 from triton_rag_export.recipe import Recipe
 
 Maker = Callable[[Path, StepProgress], Mapping[str, Any]]
@@ -26,6 +26,11 @@ class FoundModel:
 
     source: ModelSource
     fingerprint: str
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the model reads a source with an encoder and writes with a decoder, as T5 does."""
+        return is_encoder_decoder(self.source)
 
 
 @dataclass(frozen=True, slots=True)

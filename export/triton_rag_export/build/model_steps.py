@@ -3,15 +3,20 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext, FoundModel
 from triton_rag_export.build.corpus_steps import CONTENT, read_passages
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.corpus import Passage
+from triton_rag_export.errors import BuildError
 from triton_rag_export.recipe import GeneratorRecipe, Precision
 from triton_rag_export.repository.warmup_samples import WARMUP_TEXT
+
+if TYPE_CHECKING:
+    from triton_rag_export.graph.causal import CausalReport
+    from triton_rag_export.graph.encoder_decoder import EncoderDecoderReport
 
 GRAPH_LIBRARIES = ("accelerate", "gguf", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 CALIBRATION_PASSAGES = 256
@@ -67,14 +72,15 @@ def generator_graph(
     context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, passages: Artifact
 ) -> Artifact:
     """Export the generator, calibrated and compared over passages of the corpus."""
+    is_encoder_decoder = model.is_encoder_decoder
     settings = recipe.model_dump(mode="json", include={"precision", "context_tokens", "cache"})
+    if is_encoder_decoder:  # the answer has a room of its own
+        settings["max_tokens"] = context.recipe.serving.max_tokens
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
-        from triton_rag_export.graph.causal import CausalExport, export_causal
-
         texts = calibration_sequences(read_passages(passages.folder))
-        export = CausalExport(**settings, calibration_texts=texts)
-        report = dataclasses.asdict(export_causal(model.source, export, folder))
+        export = _encoder_decoder_report if is_encoder_decoder else _causal_report
+        report = dataclasses.asdict(export(context, model, recipe, texts, folder))
         note = f"{report['precision']}, {report['size_bytes'] / 1e6:,.0f} MB"
         if report["kl"] is not None:
             note += f", KL {report['kl']:.4f} and top-1 agreement {report['top1_agreement']:.3f} to fp32"
@@ -84,11 +90,42 @@ def generator_graph(
         "generator",
         {"model": model.fingerprint, "settings": settings, "passages": passages.facts[CONTENT]},
         make,
-        code=["triton_rag_export.graph.causal"],
+        code=[f"triton_rag_export.graph.{'encoder_decoder' if is_encoder_decoder else 'causal'}"],
         own_code=[__name__],
         libraries=GRAPH_LIBRARIES,
         title="export the generator",
     )
+
+
+def _causal_report(
+    context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, texts: tuple[str, ...], folder: Path
+) -> "CausalReport":
+    from triton_rag_export.graph.causal import CausalExport, export_causal
+
+    export = CausalExport(
+        recipe.precision, recipe.context_tokens, calibration_texts=texts, cache=recipe.cache
+    )
+    return export_causal(model.source, export, folder)
+
+
+def _encoder_decoder_report(
+    context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, texts: tuple[str, ...], folder: Path
+) -> "EncoderDecoderReport":
+    from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
+
+    if recipe.precision == "int4" or recipe.cache != "fp32":
+        raise BuildError(
+            f"model {model.source.name!r} has an encoder and a decoder: generator.precision is "
+            f'"{recipe.precision}" and generator.cache "{recipe.cache}"; allowed: "fp32", "fp16" or "int8", '
+            'and a cache of "fp32"'
+        )
+    export = EncoderDecoderExport(
+        recipe.precision,
+        source_tokens=recipe.context_tokens,
+        target_tokens=context.recipe.serving.max_tokens,
+        calibration_texts=texts,
+    )
+    return export_encoder_decoder(model.source, export, folder)
 
 
 def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorRecipe) -> Artifact:

@@ -16,6 +16,7 @@ from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scal
 from triton_rag_export.graph.causal_graph import build_causal_graph
 from triton_rag_export.graph.causal_int4 import quantize_layers
 from triton_rag_export.graph.causal_model import CacheKind, CausalModel, GeneratorPrecision, LayerShape
+from triton_rag_export.graph.end_tokens import end_token_ids_of
 from triton_rag_export.graph.generator_quality import (
     GeneratorQuality,
     compare_generators,
@@ -23,7 +24,11 @@ from triton_rag_export.graph.generator_quality import (
     torch_logits,
 )
 from triton_rag_export.graph.llama import read_llama
-from triton_rag_export.graph.model_source import ModelSource, load_causal_model, load_tokenizer
+from triton_rag_export.graph.model_source import (
+    ModelSource,
+    load_causal_model,
+    load_tokenizer,
+)
 from triton_rag_export.graph.smoothing import measure_ranges, smooth
 
 GRAPH_FILE = "generator.onnx"
@@ -102,7 +107,7 @@ def export_causal(source: ModelSource, settings: CausalExport, folder: Path) -> 
     model, tokenizer = load_causal_model(source), load_tokenizer(source)
     calibration, held_out = _token_sequences(tokenizer, settings)
     described = _described(model, settings, calibration)
-    end_token_ids = _end_token_ids(model, tokenizer)
+    end_token_ids = end_token_ids_of(model, tokenizer)
     write_causal(described, settings, end_token_ids, folder)
     if settings.cache == "int8":
         _check_calibration(calibration, "an INT8 cache")
@@ -208,19 +213,6 @@ def _limited(sequences: Sequence[list[int]], tokens: int) -> list[list[int]]:
             break
         left -= length
     return [sequence[:common] for sequence in sequences if common]
-
-
-def _end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """All tokens that the model, its generation settings or its tokenizer end a text with."""
-    found: set[int] = set()
-    for end in (
-        model.config.eos_token_id,
-        model.generation_config.eos_token_id,
-        tokenizer.eos_token_id,
-    ):
-        if end is not None:
-            found.update([end] if isinstance(end, int) else end)
-    return frozenset(found)
 
 
 def _compare(model: Any, folder: Path, held_out: Sequence[Sequence[int]]) -> GeneratorQuality:

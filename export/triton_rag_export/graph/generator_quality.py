@@ -6,7 +6,7 @@ distribution from the reference, in nats, and how often both have the same most 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ ROWS_A_STEP = 128
 
 Logits = Callable[[Sequence[int]], Floats]
 """Gives, for a sequence of token ids, the logits at every position, (tokens, vocabulary)."""
+
+_Text = TypeVar("_Text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,14 @@ class GeneratorQuality:
 
 
 def compare_generators(
-    reference: Logits, served: Logits, sequences: Sequence[Sequence[int]]
+    reference: Callable[[_Text], Floats], served: Callable[[_Text], Floats], sequences: Sequence[_Text]
 ) -> GeneratorQuality:
     """Compare two models at every position of some texts.
 
     Args:
-        reference: the model to be close to.
+        reference: the model to be close to: gives the logits at every position, (tokens, vocabulary).
         served: the model to judge.
-        sequences: token ids of held-out texts, at least one token in all.
+        sequences: token ids of held-out texts, at least one token in all; with their sources where there are.
     """
     divergences: list[npt.NDArray[np.float64]] = []
     agreements: list[npt.NDArray[np.bool_]] = []
@@ -70,18 +72,20 @@ def torch_logits(model: Any) -> Logits:
 def served_logits(adapter: ModelAdapter) -> Logits:
     """The logits of a served model, read in chunks through its first slot."""
 
-    def logits(token_ids: Sequence[int]) -> Floats:
-        rows_a_step = min(ROWS_A_STEP, adapter.max_rows_a_step)
-        chunks = []
-        for past in range(0, len(token_ids), rows_a_step):
-            chunk = tuple(token_ids[past : past + rows_a_step])
-            result = adapter.step([SlotRows(0, chunk, past, len(chunk))], logits=True)
-            if result.logits is None:
-                raise ValueError("the adapter gave no logits when asked for them")
-            chunks.append(result.logits)
-        return np.concatenate(chunks)
+    return lambda token_ids: read_logits(adapter, token_ids)
 
-    return logits
+
+def read_logits(adapter: ModelAdapter, token_ids: Sequence[int]) -> Floats:
+    """Read a text in chunks into a model's first slot: the logits at every position, (tokens, vocabulary)."""
+    rows_a_step = min(ROWS_A_STEP, adapter.max_rows_a_step)
+    chunks = []
+    for past in range(0, len(token_ids), rows_a_step):
+        chunk = tuple(token_ids[past : past + rows_a_step])
+        result = adapter.step([SlotRows(0, chunk, past, len(chunk))], logits=True)
+        if result.logits is None:
+            raise ValueError("the adapter gave no logits when asked for them")
+        chunks.append(result.logits)
+    return np.concatenate(chunks)
 
 
 def _divergence(expected: Floats, given: Floats) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ Face lays it out. A folder may hold a GGUF file instead of safetensors: its weig
 import copy
 import hashlib
 import importlib.util
+import json
 import mmap
 import re
 import struct
@@ -109,6 +110,37 @@ def load_config(source: ModelSource) -> Any:
     from transformers import AutoConfig
 
     return _load(source, AutoConfig.from_pretrained)
+
+
+def load_encoder_decoder_model(source: ModelSource) -> Any:
+    """The model as a transformers encoder-decoder model, in float32 and ready for inference.
+
+    Raises:
+        ModelSourceError: the files cannot be read as an encoder-decoder model.
+    """
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    return _load(source, AutoModelForSeq2SeqLM.from_pretrained, dtype=torch.float32).eval()
+
+
+def is_encoder_decoder(source: ModelSource) -> bool:
+    """Whether the model reads a source with an encoder, as its configuration says; a GGUF file's never does.
+
+    The file is read as it is: transformers takes seconds to load.
+
+    Raises:
+        ModelSourceError: the configuration cannot be read.
+    """
+    if source.gguf_file is not None:
+        return False
+    path = source.folder / "config.json"
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("is_encoder_decoder", False))
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelSourceError(
+            f"model {source.name!r}: {path} is no configuration ({error}); check that the folder is complete"
+        ) from error
 
 
 def load_tokenizer(source: ModelSource) -> Any:

@@ -53,7 +53,7 @@ def measure_ranges(model: Any, sequences: Iterable[Sequence[int]]) -> Activation
     """
     import torch
 
-    gather = _RangeGatherer()
+    gather = RangeGatherer()
     layers = model.model.layers
     watched = [
         (layer.self_attn.q_proj, layer.self_attn.o_proj, layer.mlp.gate_proj, layer.mlp.down_proj)
@@ -89,19 +89,21 @@ def smooth(model: CausalModel, ranges: ActivationRanges, alpha: float = ALPHA) -
     return replace(model, layers=layers, final_norm=model.final_norm / factors, head=head.smoothed(factors))
 
 
-class _RangeGatherer:
+class RangeGatherer:
     """A forward pre-hook that keeps, for each module, the largest absolute value of each input channel."""
 
     def __init__(self) -> None:
         self._largest: dict[Any, Any] = {}
 
     def __call__(self, module: Any, inputs: tuple[Any, ...]) -> None:
+        """Take what a module is about to read."""
         largest = inputs[0].abs().flatten(0, -2).amax(0)
         if module in self._largest:
             largest = largest.maximum(self._largest[module])
         self._largest[module] = largest
 
     def range_of(self, module: Any) -> Floats:
+        """What was kept for a module, (inputs,)."""
         return np.asarray(self._largest[module].numpy(), dtype=np.float32)
 
 
@@ -118,11 +120,11 @@ def _smooth_layer(layer: DecoderLayer, ranges: LayerRanges, alpha: float, head_s
         attention_norm=layer.attention_norm / attention,
         query=layer.query.smoothed(attention),
         key=layer.key.smoothed(attention),
-        value=_divided(layer.value.smoothed(attention), values),
+        value=divided(layer.value.smoothed(attention), values),
         attention_output=layer.attention_output.smoothed(attended),
         feed_forward_norm=layer.feed_forward_norm / feed_forward,
         gate=layer.gate.smoothed(feed_forward),
-        up=_divided(layer.up.smoothed(feed_forward), gated),
+        up=divided(layer.up.smoothed(feed_forward), gated),
         down=layer.down.smoothed(gated),
     )
 
@@ -140,7 +142,7 @@ def _value_factors(
     return values, spread.ravel()
 
 
-def _divided(layer: LinearWeights, factors: Floats) -> LinearWeights:
+def divided(layer: LinearWeights, factors: Floats) -> LinearWeights:
     """The layer with each output channel divided by its factor."""
     bias = None if layer.bias is None else layer.bias / factors
     return LinearWeights(layer.weight / factors, bias)

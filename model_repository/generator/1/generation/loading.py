@@ -1,13 +1,19 @@
-"""The engine over what an export put into a version folder."""
+"""The engine over what an export put into a version folder: which adapter, and how large its slots are."""
 
+import json
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from generation.causal import CausalAdapter
+from generation.adapter import ModelAdapter
+from generation.causal import DESCRIPTION_FILE, CausalAdapter
+from generation.encoder_decoder import EncoderDecoderAdapter
+from generation.encoder_decoder_description import EncoderDecoderDescription
 from generation.engine import Engine
 from generation.errors import SettingsError
 from generation.settings import ServingSettings
+
+CAUSAL = "causal"
 
 
 def load_engine(folder: Path) -> Engine:
@@ -17,10 +23,7 @@ def load_engine(folder: Path) -> Engine:
         SettingsError: a file of settings is missing or wrong, or does not fit the model.
     """
     settings = ServingSettings.load(folder)
-    adapter = CausalAdapter.load(
-        folder, slots=settings.slots, capacity=settings.context_tokens, threads=settings.threads
-    )
-    return Engine(adapter, load_tokenizer(folder), settings)
+    return Engine(load_adapter(folder, settings), load_tokenizer(folder), settings)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -34,3 +37,39 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception
         raise SettingsError(f"{path}: {error}; build the repository again") from error
+
+
+def load_adapter(folder: Path, settings: ServingSettings) -> ModelAdapter:
+    """Load the model in a version folder with the adapter of its kind.
+
+    A causal model's prompt and answer share `context_tokens`. An encoder-decoder model reads a source of up
+    to as many tokens, and its decoder holds an answer.
+
+    Raises:
+        SettingsError: a file is missing or broken, the kind is unknown, or the sizes do not fit the model.
+    """
+    kind, threads = _kind(folder / DESCRIPTION_FILE), settings.threads
+    if kind == EncoderDecoderDescription.KIND:
+        start_tokens = len(EncoderDecoderDescription.load(folder).start_token_ids)
+        return EncoderDecoderAdapter.load(
+            folder,
+            slots=settings.slots,
+            capacity=start_tokens + settings.max_tokens,
+            source_capacity=settings.context_tokens,
+            threads=threads,
+        )
+    return CausalAdapter.load(folder, slots=settings.slots, capacity=settings.context_tokens, threads=threads)
+
+
+def _kind(path: Path) -> str:
+    """The kind of model that a description is of; one that does not say is of a causal model."""
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8")).get("kind", CAUSAL)
+    except (OSError, ValueError, AttributeError) as error:
+        raise SettingsError(f"{path}: {error}; build the repository again") from error
+    if kind not in (CAUSAL, EncoderDecoderDescription.KIND):
+        raise SettingsError(
+            f"{path}: kind is {kind!r}; allowed: {CAUSAL!r}, {EncoderDecoderDescription.KIND!r}; "
+            "build the repository again"
+        )
+    return str(kind)

@@ -98,9 +98,10 @@ def check_fit(settings: ServingSettings, adapter: ModelAdapter) -> None:
     Raises:
         SettingsError: it has other slots or less room, or takes too few rows a step.
     """
-    if adapter.slots != settings.slots or adapter.capacity < settings.context_tokens:
+    room = adapter.source_capacity or adapter.capacity  # an encoder's prompts have a room of their own
+    if adapter.slots != settings.slots or room < settings.context_tokens:
         raise SettingsError(
-            f"the model has {adapter.slots} slots of {adapter.capacity} tokens; "
+            f"the model has {adapter.slots} slots of {room} tokens; "
             f"needed: {settings.slots} slots of {settings.context_tokens}; build the repository again"
         )
     if adapter.max_rows_a_step < _LEAST["prefill_chunk"]:

@@ -1,0 +1,186 @@
+"""Encoder-decoder models (T5, BART) on two graphs: one reads a request's source, one steps all decoders.
+
+A request's source is encoded once, when it gets its slot, into keys and values that the decoder attends to.
+After that its slot is like any other: the decoder's own caches are bound in place, a step takes any number of
+rows from each slot, and what a slot gets does not depend on its neighbours, bit for bit.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import onnxruntime as ort
+
+from generation.adapter import SlotRows, StepResult
+from generation.causal_binding import LEAST_LONGEST, Caches, Stretch
+from generation.encoder_decoder_binding import DecoderBinding, Sources
+from generation.encoder_decoder_description import EncoderDecoderDescription
+from generation.errors import PromptError, SettingsError
+from generation.rows_check import check_range, check_rows, check_token_ids
+from generation.session import load_session
+
+DECODER_FILE = "generator.onnx"
+ENCODER_FILE = "source_encoder.onnx"
+
+
+class EncoderDecoderAdapter:
+    """An encoder-decoder model with a fixed number of slots; one call at a time, from one thread.
+
+    Args:
+        encoder: the graph that reads a source.
+        decoder: the graph of a step.
+        description: of both.
+        slots: how many sequences can be in flight.
+        capacity: tokens that the decoder of a slot can hold, start tokens and answer together.
+        source_capacity: tokens that a slot's source can have.
+        max_rows_a_step: rows that one slot may bring to a step.
+
+    Raises:
+        SettingsError: the sizes do not fit the graphs.
+    """
+
+    def __init__(
+        self,
+        encoder: ort.InferenceSession,
+        decoder: ort.InferenceSession,
+        description: EncoderDecoderDescription,
+        *,
+        slots: int,
+        capacity: int,
+        source_capacity: int,
+        max_rows_a_step: int,
+    ) -> None:
+        _check_size("slots", slots, 1, None)
+        _check_size("capacity", capacity, len(description.start_token_ids) + 1, description.longest_target)
+        _check_size("source_capacity", source_capacity, 1, description.longest_source)
+        _check_size("max_rows_a_step", max_rows_a_step, 1, None)
+        self.slots = slots
+        self.capacity = capacity
+        self.source_capacity = source_capacity
+        self.max_rows_a_step = max_rows_a_step
+        self.vocabulary_size = description.vocabulary_size
+        self.end_token_ids = description.end_token_ids
+        self.start_token_ids = description.start_token_ids
+        self._encoder, self._decoder = encoder, decoder
+        # The graph wants room behind the past for all rows of a step, padded ones included; behind a source
+        # as well, since rows bring keys of no meaning there.
+        room = max(max_rows_a_step, LEAST_LONGEST)
+        size = description.head_size
+        self._caches = Caches.allocate(slots, description.heads, capacity + room, size)
+        sources = Caches.allocate(slots, description.cross_heads, source_capacity + room, size)
+        self._sources = Sources(sources, np.zeros(slots, np.int32))
+        self._bindings: dict[Stretch, DecoderBinding] = {}
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        slots: int,
+        capacity: int,
+        source_capacity: int,
+        threads: int = 0,
+        max_rows_a_step: int = 64,
+    ) -> Self:
+        """Load both graphs, their weights and `generator.json`, and allocate the caches.
+
+        Args:
+            folder: the version folder.
+            slots: how many sequences can be in flight.
+            capacity: tokens that the decoder of a slot can hold.
+            source_capacity: tokens that a slot's source can have.
+            threads: threads of each graph; 0: one for each core. Only one of them runs at a time.
+            max_rows_a_step: rows that one slot may bring to a step.
+
+        Raises:
+            SettingsError: a file is missing or broken, or the sizes do not fit the graphs.
+        """
+        description = EncoderDecoderDescription.load(folder)
+        return cls(
+            load_session(folder / ENCODER_FILE, threads, is_occasional=True),
+            load_session(folder / DECODER_FILE, threads),
+            description,
+            slots=slots,
+            capacity=capacity,
+            source_capacity=source_capacity,
+            max_rows_a_step=max_rows_a_step,
+        )
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory of all slots' caches; pages that no token was written to are not resident yet."""
+        return self._caches.size_bytes + self._sources.caches.size_bytes
+
+    def check_room(self, prompt_tokens: int, max_tokens: int) -> None:
+        """Refuse a request that can never fit: the source and the answer have a room each.
+
+        Args:
+            prompt_tokens: tokens of the source.
+            max_tokens: tokens that the answer may have.
+
+        Raises:
+            PromptError: one of them is longer than its room.
+        """
+        if prompt_tokens > self.source_capacity:
+            raise PromptError(
+                f"PROMPT_IDS has {prompt_tokens} tokens; allowed: {self.source_capacity}; shorten the prompt"
+            )
+        most = self.capacity - len(self.start_token_ids)
+        if max_tokens > most:
+            raise PromptError(f"MAX_TOKENS is {max_tokens}; allowed: {most}; lower MAX_TOKENS")
+
+    def start(self, slot: int, prompt_ids: Sequence[int]) -> tuple[int, ...]:
+        """Read a request's source into a slot; this runs the encoder.
+
+        Args:
+            slot: which slot; what it held is forgotten.
+            prompt_ids: the source, at most `source_capacity` tokens.
+
+        Returns:
+            The tokens that the decoder reads first.
+
+        Raises:
+            ValueError: an unknown slot, no token or too many, or one outside the vocabulary.
+        """
+        check_range("slot", slot, 0, self.slots - 1)
+        check_range(f"slot {slot}: source tokens", len(prompt_ids), 1, self.source_capacity)
+        check_token_ids(f"slot {slot}", prompt_ids, self.vocabulary_size)
+        self._sources.encode(self._encoder, slot, prompt_ids)
+        return self.start_token_ids
+
+    def copy_prefix(self, source: int, target: int, tokens: int) -> None:
+        """Refused: what a decoder has read means nothing beside another source."""
+        raise NotImplementedError("slots of an encoder-decoder model share no prefix; call start() instead")
+
+    def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
+        """Append each slot's tokens to its cache and give the results of its last rows.
+
+        Args:
+            rows: at least one slot's rows; slots without rows keep their caches unchanged.
+            logits: whether the scores are wanted beside the most probable token.
+
+        Raises:
+            ValueError: rows that do not fit: none, an unknown or repeated slot, one without a source, no
+                token, a token outside the vocabulary, more rows than `max_rows_a_step`, more tokens than
+                `capacity`.
+        """
+        check_rows(self, rows)
+        for share in rows:
+            if not self._sources.lengths[share.slot]:
+                raise ValueError(f"slot {share.slot} has no source yet; call start() first")
+        scores = np.empty((sum(share.outputs for share in rows), self.vocabulary_size), np.float32)
+        self._binding(Stretch.of(rows)).run(rows, scores)
+        token_ids = scores.argmax(axis=1)
+        best_scores = scores[np.arange(len(token_ids)), token_ids]
+        return StepResult(token_ids, best_scores, scores if logits else None)
+
+    def _binding(self, stretch: Stretch) -> DecoderBinding:
+        if stretch not in self._bindings:
+            self._bindings[stretch] = DecoderBinding(self._decoder, self._caches, self._sources, stretch)
+        return self._bindings[stretch]
+
+
+def _check_size(name: str, value: int, least: int, most: int | None) -> None:
+    if value < least or (most is not None and value > most):
+        raise SettingsError(f"{name} is {value}; allowed: {least} to {most or 'what memory holds'}")
