@@ -24,7 +24,10 @@ Outputs = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as the wire carries it: gRPC's status, or the name of the HTTP status for the same."""
+    """An error as the wire carries it: gRPC's status, or the name of the HTTP status for the same.
+
+    The status is empty for an error inside a gRPC stream, which is text alone.
+    """
 
     status: str
     message: str
@@ -67,7 +70,7 @@ def ask_grpc(rag_server: TritonServer) -> Iterator[Ask]:
                 return _joined(_streamed(address, model, inputs, timeout))
             return _joined([client.infer(model, inputs, timeout=timeout, client_timeout=120)])
         except InferenceServerException as error:
-            return Refusal(str(error.status()).removeprefix("StatusCode."), error.message())
+            return Refusal(str(error.status() or "").removeprefix("StatusCode."), error.message())
 
     yield ask
     client.close()
@@ -76,12 +79,10 @@ def ask_grpc(rag_server: TritonServer) -> Iterator[Ask]:
 def _streamed(
     address: str, model: str, inputs: list[InferInput], timeout_us: int | None
 ) -> Iterator[InferResult]:
-    """The responses of a stream of its own; an error has its real status (`triton_grpc_error`)."""
+    """The responses of a stream of its own."""
     replies: queue.Queue[tuple[InferResult | None, InferenceServerException | None]] = queue.Queue()
     with InferenceServerClient(address) as client:
-        client.start_stream(
-            lambda result, error: replies.put((result, error)), headers={"triton_grpc_error": "true"}
-        )
+        client.start_stream(lambda result, error: replies.put((result, error)))
         client.async_stream_infer(model, inputs, timeout=timeout_us, enable_empty_final_response=True)
         while True:
             result, error = replies.get(timeout=120)

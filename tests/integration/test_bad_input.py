@@ -11,6 +11,7 @@ from triton_rag_server import TritonServer
 pytestmark = pytest.mark.integration
 
 QUERY = "How do I join two path components?"
+INVALID = ("INVALID_ARGUMENT", "")  # an error inside a gRPC stream has no status
 
 
 def number(value: float, dtype: type = np.int32) -> np.ndarray:
@@ -50,7 +51,7 @@ def test_a_query_that_is_no_text_is_refused_by_name(
     ask: Ask, model: str, query: str | bytes, words: str
 ) -> None:
     answer = refusal(ask, model, {"QUERY": text_rows(query)})
-    assert answer.status == "INVALID_ARGUMENT"
+    assert answer.status in INVALID
     assert "QUERY" in answer.message
     assert words in answer.message
 
@@ -83,7 +84,7 @@ def test_an_option_out_of_range_is_refused_by_name(
     ask: Ask, model: str, option: str, value: np.ndarray
 ) -> None:
     answer = refusal(ask, model, {"QUERY": text_rows(QUERY), option: value})
-    assert answer.status == "INVALID_ARGUMENT"
+    assert answer.status in INVALID
     assert option in answer.message
 
 
@@ -158,7 +159,7 @@ def test_the_keys_of_triton_itself_are_taken(rag_server: TritonServer, path: str
 
 def test_a_request_out_of_time_is_told_so(ask: Ask) -> None:
     answer = refusal(ask, "rag", {"QUERY": text_rows(QUERY)}, timeout_us=1)
-    assert answer.status in ("CANCELLED", "INVALID_ARGUMENT")  # by HTTP, Triton 2.51 says 400 to both
+    assert answer.status in ("CANCELLED", *INVALID)  # by HTTP, Triton 2.51 says 400 to both
     assert "was not answered within its timeout of 1e-06 s" in answer.message
 
 

@@ -52,7 +52,7 @@ class GrpcServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
                         return
                     yield service_pb2.ModelStreamInferResponse(infer_response=self._response(outputs))
             except ScriptedError as refusal:
-                if refusal.code == "":  # as servers before triton_grpc_error did
+                if refusal.code == "":  # as Triton does
                     yield service_pb2.ModelStreamInferResponse(error_message=str(refusal))
                     return
                 context.abort(grpc.StatusCode[refusal.code], str(refusal))

@@ -1,7 +1,8 @@
 """Calls and replies as KServe protobuf messages, and gRPC's status codes as our errors.
 
-Triton reports an error in a stream as text without a code, unless the request's metadata ask for real gRPC
-errors (`triton_grpc_error`, since 2.49); older servers still answer with text.
+Triton reports an error in a stream as text without a code. Metadata can ask it for real gRPC errors instead
+(`triton_grpc_error`), but a tritonserver 2.51 that answers the refusal of an ensemble that way dies: in a few
+such requests, tried. So its text must tell the kind of error (`unnamed_errors`).
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
 
     from triton_rag_client.core.requests import InferenceCall
 
-__all__ = ["STATUS_ERRORS", "STREAM_METADATA", "GrpcRequest", "GrpcWire", "grpc_failure"]
-
-STREAM_METADATA: Final = ("triton_grpc_error", "true")
+__all__ = ["STATUS_ERRORS", "GrpcRequest", "GrpcWire", "grpc_failure"]
 
 STATUS_ERRORS: Final[Mapping[grpc.StatusCode, type[RagError]]] = {
     grpc.StatusCode.CANCELLED: RequestCancelledError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -10,7 +11,7 @@ import grpc.aio
 from tritonclient.grpc import service_pb2_grpc
 
 from triton_rag_client.core.grpc_wire import grpc_failure
-from triton_rag_client.transport.grpc_channel import CHANNEL_OPTIONS, credentials, metadata
+from triton_rag_client.transport.grpc_channel import CHANNEL_OPTIONS, END_WAIT_S, credentials, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,13 +69,26 @@ class _Stream:
 
     def __init__(self, call: Any) -> None:
         self._call = call
+        self._has_failed = False
 
     async def receive(self, timeout_s: float) -> Any:
         try:
             piece = await self._call.read()
         except grpc.aio.AioRpcError as error:
             raise grpc_failure(error.code(), error.details()) from error
-        return None if piece is grpc.aio.EOF else piece
+        if piece is grpc.aio.EOF:
+            return None
+        self._has_failed = bool(piece.error_message)
+        return piece
 
     async def close(self) -> None:
+        if self._has_failed:
+            await self._let_end()
         self._call.cancel()
+
+    async def _let_end(self) -> None:
+        """Read to the end that follows an error, rather than cancel what is about to end."""
+        with contextlib.suppress(TimeoutError, grpc.aio.AioRpcError):
+            async with asyncio.timeout(END_WAIT_S):
+                while await self._call.read() is not grpc.aio.EOF:
+                    pass

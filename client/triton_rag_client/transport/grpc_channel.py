@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from triton_rag_client.core.grpc_wire import STREAM_METADATA
 from triton_rag_client.core.headers import checked_headers
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from triton_rag_client.address import TlsFiles
 
-__all__ = ["CHANNEL_OPTIONS", "credentials", "metadata"]
+__all__ = ["CHANNEL_OPTIONS", "END_WAIT_S", "credentials", "metadata"]
 
 CHANNEL_OPTIONS: Final = (
     # Passages of many rows pass gRPC's default of 4 MB.
@@ -28,6 +27,9 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.enable_retries", 0),
 )
 
+END_WAIT_S: Final = 1.0
+"""How long a stream that told of an error may take to end by itself before it is cancelled."""
+
 
 def credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
     """Credentials that check the server's certificate and name."""
@@ -37,9 +39,9 @@ def credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
 
 
 def metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Headers as gRPC wants them, and what makes Triton's streams tell codes of errors.
+    """Headers as gRPC wants them.
 
     Raises:
         ClientSetupError: A header cannot be sent.
     """
-    return (*checked_headers(headers, "grpc"), STREAM_METADATA)
+    return tuple(checked_headers(headers, "grpc"))

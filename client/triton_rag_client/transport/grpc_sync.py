@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import grpc
 from tritonclient.grpc import service_pb2_grpc
 
 from triton_rag_client.core.grpc_wire import grpc_failure
-from triton_rag_client.transport.grpc_channel import CHANNEL_OPTIONS, credentials, metadata
+from triton_rag_client.transport.grpc_channel import CHANNEL_OPTIONS, END_WAIT_S, credentials, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +59,27 @@ class _Stream:
 
     def __init__(self, call: Any) -> None:
         self._call = call
+        self._has_failed = False
 
     def receive(self, timeout_s: float) -> Any:
         try:
-            return next(self._call, None)
+            piece = next(self._call, None)
         except grpc.RpcError as error:
             raise grpc_failure(error.code(), error.details()) from error
+        self._has_failed = piece is not None and bool(piece.error_message)
+        return piece
 
     def close(self) -> None:
+        if self._has_failed:
+            self._let_end()
         self._call.cancel()
+
+    def _let_end(self) -> None:
+        """Read to the end that follows an error, rather than cancel what is about to end."""
+        timer = threading.Timer(END_WAIT_S, self._call.cancel)
+        timer.daemon = True
+        timer.start()
+        with contextlib.suppress(grpc.RpcError):
+            for _ in self._call:
+                pass
+        timer.cancel()
