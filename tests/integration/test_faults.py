@@ -24,7 +24,8 @@ from triton_rag_client import (
     UnavailableError,
 )
 from triton_rag_export.evaluate.pipeline import version_folder
-from triton_rag_server import TritonServer
+from triton_rag_export.repository import read_config, write_config
+from triton_rag_server import ModelLoadError, TritonServer
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -107,18 +108,39 @@ def test_a_full_house_refuses_at_once_and_serves_again(
         assert client.ask(QUESTION, **SHORT).answer_tokens
 
 
-def test_a_step_that_fails_ends_its_requests_with_the_reason(own_repository: Path, tmp_path: Path) -> None:
-    weights = version_folder(own_repository, "generator") / "generator.onnx.data"
+def spoil_weights(repository: Path) -> None:
+    """Fill the generator's weights with bytes that are NaN in every floating-point type."""
+    weights = version_folder(repository, "generator") / "generator.onnx.data"
     size_bytes = weights.stat().st_size
     weights.unlink()
-    weights.write_bytes(b"\xff" * size_bytes)  # NaN in every floating-point type
+    weights.write_bytes(b"\xff" * size_bytes)
+
+
+def test_a_generator_whose_scores_are_no_numbers_does_not_even_load(
+    own_repository: Path, tmp_path: Path
+) -> None:
+    spoil_weights(own_repository)
+    with (
+        pytest.raises(ModelLoadError, match=r"generator.*the model's scores are no numbers"),
+        own_server(own_repository, tmp_path / "log"),
+    ):
+        pass
+
+
+def test_a_step_that_fails_ends_its_requests_with_the_reason(own_repository: Path, tmp_path: Path) -> None:
+    spoil_weights(own_repository)
+    path = own_repository / "generator" / "config.pbtxt"
+    config = read_config(path)
+    config.ClearField("model_warmup")  # which would notice
+    write_config(config, path)
     with own_server(own_repository, tmp_path / "log") as server:
         for url in (server.grpc_url, server.http_url):
             with RagClient(url, retry=ONCE) as client:
-                with pytest.raises(RagError, match="the model's scores cannot be drawn from"):
-                    client.ask(QUESTION, **LONG)
-                with pytest.raises(RagError, match="the model's scores cannot be drawn from"):
-                    list(client.stream(QUESTION, **LONG))
+                for options in (SHORT, LONG):  # greedy, and drawn
+                    with pytest.raises(RagError, match="the model's scores are no numbers"):
+                        client.ask(QUESTION, **options)
+                    with pytest.raises(RagError, match="the model's scores are no numbers"):
+                        list(client.stream(QUESTION, **options))
                 assert client.retrieve(QUESTION)
 
 
