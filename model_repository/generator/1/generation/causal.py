@@ -25,6 +25,8 @@ from generation.adapter import SlotRows, StepResult
 from generation.causal_binding import LEAST_LONGEST, Caches, Stretch, StretchBinding
 from generation.errors import SettingsError
 from generation.prompt_check import check_together
+from generation.rows_check import check_rows
+from generation.session import load_session
 
 GRAPH_FILE = "generator.onnx"
 DESCRIPTION_FILE = "generator.json"
@@ -141,15 +143,7 @@ class CausalAdapter:
             SettingsError: a file is missing or broken, or the sizes do not fit the graph.
         """
         description = CausalDescription.load(folder)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Shapes change from step to step: a plan of the memory for each would grow without end.
-        options.enable_mem_pattern = False
-        path = folder / GRAPH_FILE
-        try:
-            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors share no public class
-            raise SettingsError(f"{path} does not load ({error}); build the repository again") from error
+        session = load_session(folder / GRAPH_FILE, threads)
         return cls(session, description, slots=slots, capacity=capacity, max_rows_a_step=max_rows_a_step)
 
     @property
@@ -189,7 +183,7 @@ class CausalAdapter:
             ValueError: rows that do not fit: none, an unknown or repeated slot, no token, a token outside the
                 vocabulary, more rows than `max_rows_a_step`, more tokens than `capacity`.
         """
-        self._check(rows)
+        check_rows(self, rows)
         scores = self._room_for_logits(sum(share.outputs for share in rows))
         self._binding(Stretch.of(rows)).run(rows, scores)
         token_ids = scores.argmax(axis=1)
@@ -206,29 +200,6 @@ class CausalAdapter:
         if len(self._logits) < outputs:
             self._logits = np.empty((outputs, self.vocabulary_size), np.float32)
         return self._logits[:outputs]
-
-    def _check(self, rows: Sequence[SlotRows]) -> None:
-        if not rows:
-            raise ValueError("a step without rows; give at least one slot's")
-        slots = [share.slot for share in rows]
-        if len(set(slots)) < len(slots):
-            raise ValueError(f"slots {slots}: a slot appears twice; give each slot's rows once")
-        for share in rows:
-            self._check_share(share)
-
-    def _check_share(self, share: SlotRows) -> None:
-        count = len(share.token_ids)
-        _check_range("slot", share.slot, 0, self.slots - 1)
-        _check_range(f"slot {share.slot}: rows", count, 1, self.max_rows_a_step)
-        _check_range(f"slot {share.slot}: past", share.past, 0, self.capacity - count)
-        _check_range(f"slot {share.slot}: outputs", share.outputs, 0, count)
-        for token_id in (min(share.token_ids), max(share.token_ids)):
-            _check_range(f"slot {share.slot}: token id", token_id, 0, self.vocabulary_size - 1)
-
-
-def _check_range(what: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise ValueError(f"{what} is {value}; allowed: {least} to {most}")
 
 
 def _check_sizes(description: CausalDescription, *, slots: int, capacity: int, max_rows_a_step: int) -> None:

@@ -151,7 +151,7 @@ class EncoderDecoderAdapter:
 
     def copy_prefix(self, source: int, target: int, tokens: int) -> None:
         """Refused: what a decoder has read means nothing beside another source."""
-        raise NotImplementedError("slots of an encoder-decoder model share no prefix; call start() instead")
+        raise ValueError("slots of an encoder-decoder model share no prefix; call start() instead")
 
     def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
         """Append each slot's tokens to its cache and give the results of its last rows.
