@@ -7,7 +7,7 @@ many of a slot's cached tokens still count (`past`): to forget tokens is to name
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,17 @@ class StepResult:
     token_ids: npt.NDArray[np.int64]
     best_scores: npt.NDArray[np.float32]
     logits: npt.NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, scores: npt.NDArray[np.float32], *, logits: bool) -> Self:
+        """The results of output rows with these scores, (outputs of all slots, vocabulary).
+
+        Args:
+            scores: of the rows; kept when `logits` are asked for.
+            logits: whether the scores are wanted beside the most probable token.
+        """
+        token_ids = scores.argmax(axis=1)
+        return cls(token_ids, scores[np.arange(len(token_ids)), token_ids], scores if logits else None)
 
     def part(self, start: int, count: int) -> "StepResult":
         """The results of `count` output rows from `start` on."""

@@ -186,9 +186,8 @@ class CausalAdapter:
         check_rows(self, rows)
         scores = self._room_for_logits(sum(share.outputs for share in rows))
         self._binding(Stretch.of(rows)).run(rows, scores)
-        token_ids = scores.argmax(axis=1)
-        best_scores = scores[np.arange(len(token_ids)), token_ids]
-        return StepResult(token_ids, best_scores, scores.copy() if logits else None)
+        # The next step writes over these scores: who wants them gets a copy.
+        return StepResult.of(scores.copy() if logits else scores, logits=logits)
 
     def _binding(self, stretch: Stretch) -> StretchBinding:
         if stretch not in self._bindings:

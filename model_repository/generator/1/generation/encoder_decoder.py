@@ -171,9 +171,7 @@ class EncoderDecoderAdapter:
                 raise ValueError(f"slot {share.slot} has no source yet; call start() first")
         scores = np.empty((sum(share.outputs for share in rows), self.vocabulary_size), np.float32)
         self._binding(Stretch.of(rows)).run(rows, scores)
-        token_ids = scores.argmax(axis=1)
-        best_scores = scores[np.arange(len(token_ids)), token_ids]
-        return StepResult(token_ids, best_scores, scores if logits else None)
+        return StepResult.of(scores, logits=logits)
 
     def _binding(self, stretch: Stretch) -> DecoderBinding:
         if stretch not in self._bindings:
