@@ -2,7 +2,7 @@
 only.
 """
 
-from triton_rag_server.cache_folder import cache_folder
+from triton_rag_server.cache_folder import cache_folder, locked, writable_folder
 from triton_rag_server.errors import (
     MissingLibraryError,
     ModelLoadError,
@@ -36,4 +36,6 @@ __all__ = [
     "TritonServer",
     "cache_folder",
     "find_tritonserver",
+    "locked",
+    "writable_folder",
 ]

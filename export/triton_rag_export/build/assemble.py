@@ -124,7 +124,6 @@ def _write_limits(recipe: Recipe, parts: Parts, folders: dict[str, Path]) -> Non
             max_queue=serving.max_queue,
             threads=serving.threads,
             max_draft_tokens=serving.max_draft_tokens,
-            deterministic=serving.deterministic,
         ).save(folders["generator"])
 
 

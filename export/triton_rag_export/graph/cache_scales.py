@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from generation.adapter import SlotRows
+from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
 from generation.causal import CausalDescription
-from generation.causal_binding import Caches, Stretch, StretchBinding
+from generation.session import load_session
 
 from triton_rag_export.graph.linear import Floats
 
 LARGEST_BYTE = 127
-LEAST_POSITIONS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,21 +40,18 @@ def measure_cache_scales(graph: Path, sequences: Sequence[Sequence[int]]) -> Cac
         sequences: token ids of the texts, at least one.
     """
     description = CausalDescription.load(graph.parent)
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    positions = max(LEAST_POSITIONS, *(len(sequence) for sequence in sequences))
-    caches = Caches.allocate(1, description.kv_heads, positions, description.head_size)
-    binding = StretchBinding(session, caches, Stretch(first_slot=0, slots=1))
+    positions = max(len(sequence) for sequence in sequences)
+    caches = BlockedCaches.allocate(1, description.kv_heads, positions, description.head_size)
+    binding = CacheBinding(load_session(graph, threads=0), cache=caches)
     logits = np.empty((1, description.vocabulary_size), np.float32)
     width = description.head_size
     keys = [np.zeros(heads * width, np.float32) for heads in description.kv_heads]
     values = [np.zeros_like(largest) for largest in keys]
     for sequence in sequences:
-        binding.run([SlotRows(0, tuple(sequence), 0, 1)], logits)
+        binding.run(step_inputs([SlotRows(0, tuple(sequence), 0, 1)]), logits)
         for index in range(len(keys)):
-            written = (caches.keys[index], caches.values[index])
-            new_keys, new_values = (  # (kv_heads, tokens, head_size)
-                np.asarray(cache[0, :, : len(sequence)], dtype=np.float32) for cache in written
-            )
+            new_keys = np.asarray(caches.keys_of(index, 0, len(sequence)), np.float32)
+            new_values = np.asarray(caches.values_of(index, 0, len(sequence)), np.float32)
             keys[index] = np.maximum(keys[index], _largest(_turned(new_keys)))
             values[index] = np.maximum(values[index], _largest(np.abs(new_values)))
     return CacheScales(tuple(map(_scale, keys)), tuple(map(_scale, values)))

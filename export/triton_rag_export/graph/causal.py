@@ -30,11 +30,10 @@ from triton_rag_export.graph.model_source import (
     load_tokenizer,
 )
 from triton_rag_export.graph.smoothing import measure_ranges, smooth
+from triton_rag_export.kernels import install_kernels
 
 GRAPH_FILE = "generator.onnx"
 TOKENIZER_FILE = "tokenizer.json"
-PADDING_POSITIONS = 1024
-"""Positions behind the context for the padding of a step: a slot may bring as many rows to one."""
 
 SEQUENCE_TOKENS = 512
 CALIBRATION_TOKENS = 4096
@@ -140,11 +139,14 @@ def write_causal(
         folder: an existing folder.
         cache_scales: for caches of bytes; None keeps floats, whatever the settings say.
     """
-    positions = settings.context_tokens + PADDING_POSITIONS
     graph = build_causal_graph(
-        model, precision=settings.precision, positions=positions, cache_scales=cache_scales
+        model,
+        precision=settings.precision,
+        positions=settings.context_tokens,
+        cache_scales=cache_scales,
     )
     graph.save(folder / GRAPH_FILE, external=True)
+    install_kernels(folder)
     CausalDescription(
         family=model.family,
         precision=settings.precision,
@@ -153,7 +155,6 @@ def write_causal(
         vocabulary_size=model.vocabulary_size,
         end_token_ids=end_token_ids,
         context_tokens=settings.context_tokens,
-        positions=positions,
         cache="fp32" if cache_scales is None else "int8",
     ).save(folder)
 

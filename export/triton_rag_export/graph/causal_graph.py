@@ -1,11 +1,9 @@
 """The ragged graph of a causal language model: one step over all slots, whatever each of them brings.
 
-Linear layers see packed rows only, (rows, channels): the new tokens of all slots under one another, without
-padding. Attention alone needs a rectangle: rows are gathered to (slots, longest, channels), attended over
-each slot's cache by `GroupQueryAttention`, whose input `query_seqlens` says how many rows of a slot are
-real, and gathered back. The cache is written in place when the caller binds `past` and `present` to one
-buffer. The head sees only the rows whose next token is asked for. So one graph decodes, prefills in chunks,
-verifies drafts, and any mix of these, at any shape.
+All work is done on packed rows: the new tokens of all slots under one another, without padding. Attention
+writes a slot's new keys and values into its cache, in the caller's memory, and reads it back
+(`attention_nodes.py`). The head sees only the rows whose next token is asked for. So one graph decodes,
+prefills in chunks, verifies drafts, and any mix of these, at any shape; a layer is five nodes.
 
 Physics: decoding reads every weight once a step, whatever the number of rows, so it is bound by memory and
 gets cheaper a token with each slot that joins; a prefill chunk of a hundred rows is bound by arithmetic.
@@ -15,49 +13,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from triton_rag_export.graph.attention_nodes import (
+    AttentionShape,
+    StepInputs,
+    cached_attention_node,
+    declare_caches,
+)
 from triton_rag_export.graph.cache_scales import CacheScales
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, GeneratorPrecision
-from triton_rag_export.graph.linear import (
-    Floats,
-    LinearWeights,
-    QuantizedRows,
-    bias_of,
-    float_linear,
-    quantize_rows,
-    quantized_linear,
-    row_zero_points,
-    stored,
-)
-from triton_rag_export.graph.nbits import BlockLinear, beside, block_linear, rounded
-from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
+from triton_rag_export.graph.linear import Floats, LinearWeights, bias_of
+from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
+from triton_rag_export.graph.nbits import BlockLinear, beside
+from triton_rag_export.graph.onnx_builder import GraphBuilder
 
-# RMSNormalization is standard since opset 23; after an Add it takes half the time of the fused
-# SkipSimplifiedLayerNormalization from 64 rows up.
+# RMSNormalization is standard since opset 23.
 OPSET = 23
-
-HEAD_BITS = 8
-HEAD_BLOCK_SIZE = 64
-"""The head of an INT4 model, plainly rounded: fine blocks cost it less than one activation scale a row."""
-
-
-_BYTES_A_CHANNEL: dict[str, int | str] = {
-    "k_quant_type": "PER_CHANNEL",
-    "v_quant_type": "PER_CHANNEL",
-    "kv_cache_bit_width": 8,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """Names of what every layer's attention reads."""
-
-    to_slots: str
-    to_rows: str
-    last_positions: str
-    query_lengths: str
-    capacity: str
-    cosines: str
-    sines: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +38,8 @@ class _Build:
     model: CausalModel
     precision: GeneratorPrecision
     cache_scales: CacheScales | None
+    step: StepInputs
+    rotary: tuple[str, str]
 
 
 def build_causal_graph(
@@ -79,50 +51,38 @@ def build_causal_graph(
 ) -> GraphBuilder:
     """Build the graph of one step.
 
-    Inputs, with R rows of all slots, B slots of L padded rows each, C the capacity of the caches, and O
-    output rows: `token_ids` (R,) int64; `to_slots` (B, L) int64, which row stands at each place (any row
-    where padded); `to_rows` (R,) int64, at which place of the flattened (B * L,) each row stands;
-    `output_rows` (O,) int64; `last_positions` (B,) int32, tokens in the cache after the step minus one, and 0
-    for a slot without rows; `query_lengths` (B,) int32, the slot's rows; `capacity` () int32, always C;
-    `past_key_<layer>` and `past_value_<layer>` (B, kv_heads, C, head_size).
+    Inputs, with R rows of all slots, B slots that bring rows, and O output rows: `token_ids` (R,) int64;
+    `slots`, `pasts` and `lengths` (B,) int32, which slot each share of the rows belongs to, how many tokens
+    its cache holds before them, and how many they are; `output_rows` (O,) int64; `key_cache_<layer>`
+    (slots, kv_heads, capacity / 16, head_size, 16) and `value_cache_<layer>`
+    (slots, kv_heads, capacity, head_size rounded up to 16), which the step writes in place.
 
-    Outputs: `logits` (O, vocabulary); `present_key_<layer>` and
-    `present_value_<layer>`, to be bound to the same buffers as the past.
+    Outputs: `logits` (O, vocabulary).
 
     Args:
         model: the model.
-        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32 on a CPU; "int8";
-            "int4", the layers as `quantize_layers` leaves them and the head in 8 bits.
-        positions: how many positions the rotary tables hold; no row, padding included, may lie beyond.
+        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8"; "int4", the
+            layers as `quantize_layers` leaves them and the head in INT8.
+        positions: how many positions the rotary tables hold: the longest text.
         cache_scales: for caches of bytes; None keeps floats.
     """
-    build = _Build(GraphBuilder("causal_step", opset=OPSET), model, precision, cache_scales)
-    graph = build.graph
+    graph = GraphBuilder("causal_step", opset=OPSET)
     token_ids = graph.input("token_ids", np.int64, ["rows"])
-    step = _step_inputs(build, positions)
+    step = StepInputs.declare(graph)
     output_rows = graph.input("output_rows", np.int64, ["output_rows"])
+    cosines, sines = model.rotary.tables(positions)
+    rotary = (
+        graph.constant(cosines, np.float32, label="cosines"),
+        graph.constant(sines, np.float32, label="sines"),
+    )
+    build = _Build(graph, model, precision, cache_scales, step, rotary)
     hidden = _embed(build, token_ids)  # (rows, hidden)
-    zero_points = row_zero_points(graph, hidden) if precision == "int8" else ""
     for index, layer in enumerate(model.layers):
         with graph.scope(f"layer_{index}"):
-            hidden = _attend(build, step, layer, index, hidden, zero_points)
-            hidden = _feed_forward(build, layer, hidden, zero_points)
+            hidden = _attend(build, layer, index, hidden)
+            hidden = _feed_forward(build, layer, hidden)
     _predict(build, graph.apply("Gather", hidden, output_rows, axis=0, label="output_hidden"))
     return graph
-
-
-def _step_inputs(build: _Build, positions: int) -> _Step:
-    graph = build.graph
-    cosines, sines = build.model.rotary.tables(positions)
-    return _Step(
-        to_slots=graph.input("to_slots", np.int64, ["slots", "longest"]),
-        to_rows=graph.input("to_rows", np.int64, ["rows"]),
-        last_positions=graph.input("last_positions", np.int32, ["slots"]),
-        query_lengths=graph.input("query_lengths", np.int32, ["slots"]),
-        capacity=graph.input("capacity", np.int32, []),
-        cosines=graph.constant(cosines, np.float32, label="cosines"),
-        sines=graph.constant(sines, np.float32, label="sines"),
-    )
 
 
 def _embed(build: _Build, token_ids: str) -> str:
@@ -133,92 +93,55 @@ def _embed(build: _Build, token_ids: str) -> str:
     return graph.apply("Cast", graph.apply("Gather", half, token_ids, axis=0), to=1, label="embedded")
 
 
-def _attend(
-    build: _Build, step: _Step, layer: DecoderLayer, index: int, hidden: str, zero_points: str
-) -> str:
+def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
     """Attention over the slot's cache, added to the residual stream: (rows, hidden) to (rows, hidden)."""
-    graph = build.graph
-    normal = _normalize(build, hidden, layer.attention_norm, "attention_norm")
     packed = _side_by_side(layer.query, layer.key, layer.value)
-    rows = _linear(build, _prepare(build, normal, zero_points, "normal"), packed, "query_key_value")
-    rows = _normalize_heads(build, layer, rows)
-    padded = graph.apply("Gather", rows, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
-    attended = _group_query_attention(build, step, layer, index, padded)
-    width = layer.query.weight.shape[1]
-    flat = graph.apply("Reshape", attended, graph.constant([-1, width], np.int64))
-    back = graph.apply("Gather", flat, step.to_rows, axis=0, label="attended_rows")  # (rows, heads * size)
-    update = _linear(
-        build, _prepare(build, back, zero_points, "attended"), layer.attention_output, "attention_output"
+    rows = _linear(build, hidden, packed, "query_key_value", norm=layer.attention_norm)
+    size = build.model.head_size
+    widths = layer.shape(size)
+    shape = AttentionShape(
+        heads=widths.heads,
+        kv_heads=widths.kv_heads,
+        head_size=size,
+        scale=float(size**-0.5),
+        epsilon=build.model.norm_epsilon,
+        query_norm=layer.query_norm,
+        key_norm=layer.key_norm,
     )
-    return graph.apply("Add", hidden, update, label="attention_residual")
-
-
-def _normalize_heads(build: _Build, layer: DecoderLayer, rows: str) -> str:
-    """Normalize each query and key head where the model does (Qwen3): the CPU's attention operator cannot."""
-    if layer.query_norm is None or layer.key_norm is None:
-        return rows
-    graph, size = build.graph, build.model.head_size
-    widths = [part.weight.shape[1] for part in (layer.query, layer.key, layer.value)]
-    parts = graph.apply_many("Split", [rows, graph.constant(widths, np.int64)], 3, axis=-1)
-    by_head, by_row = graph.constant([0, -1, size], np.int64), graph.constant([0, -1], np.int64)
-
-    def normal(part: str, norm: Floats) -> str:
-        heads = graph.apply("Reshape", part, by_head)  # (rows, heads, head_size)
-        return graph.apply("Reshape", _normalize(build, heads, norm, "head_norm"), by_row)
-
-    queries, keys, values = parts
-    return graph.apply(
-        "Concat", normal(queries, layer.query_norm), normal(keys, layer.key_norm), values, axis=-1
+    dtype = np.float32 if build.cache_scales is None else np.int8
+    attended = cached_attention_node(
+        build.graph,
+        rows,
+        build.step,
+        shape,
+        caches=declare_caches(build.graph, f"cache_{index}", widths.kv_heads, size, dtype),
+        rotary=build.rotary,
+        cache_scales=_cache_scales(build, index, shape),
     )
+    return _linear(build, attended, layer.attention_output, "attention_output", residual=hidden)
 
 
-def _group_query_attention(build: _Build, step: _Step, layer: DecoderLayer, index: int, queries: str) -> str:
-    graph, shape = build.graph, layer.shape(build.model.head_size)
-    past, present = ([f"{time}_{what}_{index}" for what in ("key", "value")] for time in ("past", "present"))
-    cache_shape: list[int | str] = ["slots", shape.kv_heads, "capacity", build.model.head_size]
-    quantized = build.cache_scales is not None
-    dtype = np.int8 if quantized else np.float32
-    for name in past:
-        graph.input(name, dtype, cache_shape)
-    attended = f"attended_{index}"
-    inputs = [queries, "", "", *past, step.last_positions, step.capacity, step.cosines, step.sines]
-    graph.apply_named(
-        "GroupQueryAttention",
-        [*inputs, "", "", "", *_cache_scales(build, index), "", "", step.query_lengths],
-        [attended, *present],
-        domain=MICROSOFT,
-        num_heads=shape.heads,
-        kv_num_heads=shape.kv_heads,
-        do_rotary=1,
-        **(_BYTES_A_CHANNEL if quantized else {}),
-    )
-    for name in present:
-        graph.output(name, dtype, cache_shape)
-    return attended
-
-
-def _cache_scales(build: _Build, index: int) -> tuple[str, str]:
-    """Names of the scales of a layer's keys and values; empty where the cache keeps floats."""
+def _cache_scales(build: _Build, index: int, shape: AttentionShape) -> tuple[str, str] | None:
+    """Names of the scales of a layer's keys and values; None where the cache keeps floats."""
     if build.cache_scales is None:
-        return "", ""
-    keys, values = build.cache_scales.keys[index], build.cache_scales.values[index]
+        return None
+    by_head = (shape.kv_heads, shape.head_size)
+    keys, values = (
+        each[index].reshape(by_head) for each in (build.cache_scales.keys, build.cache_scales.values)
+    )
     return (
         build.graph.constant(keys, np.float32, label="key_scale"),
         build.graph.constant(values, np.float32, label="value_scale"),
     )
 
 
-def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str, zero_points: str) -> str:
+def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str) -> str:
     """down(SiLU(gate(x)) * up(x)), added to the residual stream: (rows, hidden) to (rows, hidden)."""
-    graph = build.graph
-    normal = _normalize(build, hidden, layer.feed_forward_norm, "feed_forward_norm")
-    inputs = _prepare(build, normal, zero_points, "normal")
-    gate, up = _linear(build, inputs, layer.gate, "gate"), _linear(build, inputs, layer.up, "up")
-    # QuickGelu with alpha 1 is SiLU, in one pass.
-    opened = graph.apply("QuickGelu", gate, domain=MICROSOFT, alpha=1.0)
-    gated = graph.apply("Mul", opened, up, label="gated")  # (rows, feed_forward)
-    update = _linear(build, _prepare(build, gated, zero_points, "gated"), layer.down, "down")
-    return graph.apply("Add", hidden, update, label="feed_forward_residual")
+    packed = _side_by_side(layer.gate, layer.up)
+    gated = _linear(
+        build, hidden, packed, "gate_up", norm=layer.feed_forward_norm, activation=Activation.SILU
+    )
+    return _linear(build, gated, layer.down, "down", residual=hidden)
 
 
 def _predict(build: _Build, hidden: str) -> None:
@@ -228,49 +151,41 @@ def _predict(build: _Build, hidden: str) -> None:
     twenty times as long as NumPy's (0.53 ms against 0.03 for eight rows of 49,152).
     """
     graph, model = build.graph, build.model
-    normal = _normalize(build, hidden, model.final_norm, "final_norm")
-    logits = _head(build, normal)
-    vocabulary = model.vocabulary_size
-    graph.apply_named("Identity", [logits], ["logits"])
-    graph.output("logits", np.float32, ["output_rows", vocabulary])
+    head = LinearWeights(model.embedding.T) if model.head is None else model.head
+    linear_node(
+        graph,
+        hidden,
+        head,
+        precision="int8" if build.precision == "int4" else build.precision,
+        norm=Norm(model.final_norm, model.norm_epsilon),
+        label="head",
+        output="logits",
+    )
+    graph.output("logits", np.float32, ["output_rows", model.vocabulary_size])
 
 
-def _head(build: _Build, normal: str) -> str:
-    graph, head = build.graph, build.model.head
-    weights = LinearWeights(build.model.embedding.T) if head is None else head
-    if build.precision == "int8":
-        rows = quantize_rows(graph, normal, row_zero_points(graph, normal), label="output_hidden_rows")
-        return quantized_linear(graph, rows, weights, label="head")
-    if build.precision == "int4":
-        on_grid = rounded(weights, bits=HEAD_BITS, block_size=HEAD_BLOCK_SIZE)
-        return block_linear(graph, normal, on_grid, label="head")
-    if head is not None:
-        return float_linear(graph, normal, head, precision=build.precision, label="head")
-    table = stored(graph, build.model.embedding, build.precision, label="embedding")
-    return graph.apply("Gemm", normal, table, transB=1, label="head")
-
-
-def _normalize(build: _Build, rows: str, weight: Floats, label: str) -> str:
-    scale = build.graph.constant(weight, np.float32, label=f"{label}_weight")
-    epsilon = build.model.norm_epsilon
-    return build.graph.apply("RMSNormalization", rows, scale, axis=-1, epsilon=epsilon, label=label)
-
-
-def _prepare(build: _Build, rows: str, zero_points: str, label: str) -> str | QuantizedRows:
-    """Rows as the linear layers of this precision read them, quantized once for all their readers."""
-    if build.precision != "int8":
-        return rows
-    return quantize_rows(build.graph, rows, zero_points, label=f"{label}_rows")
-
-
-def _linear(build: _Build, rows: str | QuantizedRows, layer: LinearWeights, label: str) -> str:
-    if isinstance(rows, QuantizedRows):
-        return quantized_linear(build.graph, rows, layer, label=label)
-    if build.precision == "fp32" or build.precision == "fp16":
-        return float_linear(build.graph, rows, layer, precision=build.precision, label=label)
-    if not isinstance(layer, BlockLinear):
-        raise ValueError("an INT4 graph of float weights; quantize the model first (quantize_layers)")
-    return block_linear(build.graph, rows, layer, label=label)
+def _linear(
+    build: _Build,
+    rows: str,
+    layer: LinearWeights,
+    label: str,
+    *,
+    norm: Floats | None = None,
+    activation: Activation = Activation.NONE,
+    residual: str = "",
+) -> str:
+    """A layer with what comes before and behind it."""
+    return linear_node(
+        build.graph,
+        rows,
+        layer,
+        precision=build.precision,
+        norm=None if norm is None else Norm(norm, build.model.norm_epsilon),
+        activation=activation,
+        is_gated=activation is not Activation.NONE,
+        residual=residual,
+        label=label,
+    )
 
 
 def _side_by_side(*layers: LinearWeights) -> LinearWeights:

@@ -40,7 +40,7 @@ class _LayerCall:
 
 
 def by_gptq(layer: LinearWeights, hessian: Doubles) -> BlockLinear:
-    """4 bits by GPTQ, in blocks for which `MatMulNBits` gives a row the same bits in any company."""
+    """4 bits by GPTQ, in the blocks that the operator reads."""
     return gptq(layer, hessian, bits=BITS, block_size=BLOCK_SIZE)
 
 

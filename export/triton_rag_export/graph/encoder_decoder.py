@@ -30,7 +30,6 @@ from triton_rag_export.graph.encoder_decoder_smoothing import (
 )
 from triton_rag_export.graph.end_tokens import end_token_ids_of
 from triton_rag_export.graph.generator_quality import GeneratorQuality, compare_generators
-from triton_rag_export.graph.head_filling import with_filled_heads
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import (
     ModelSource,
@@ -40,6 +39,7 @@ from triton_rag_export.graph.model_source import (
 from triton_rag_export.graph.source_encoder_graph import build_source_encoder_graph
 from triton_rag_export.graph.t5 import FAMILIES as T5_FAMILIES
 from triton_rag_export.graph.t5 import read_t5, t5_sites
+from triton_rag_export.kernels import install_kernels
 
 TOKENIZER_FILE = "tokenizer.json"
 SOURCE_TOKENS = 512
@@ -150,10 +150,8 @@ def write_encoder_decoder(
         UnsupportedModelError: heads of different sizes, or a decoder layer that does not read the source.
     """
     layers = model.decoder.layers
-    own = [with_filled_heads(layer.attention) for layer in layers]
-    cross = [
-        with_filled_heads(layer.cross_attention) for layer in layers if layer.cross_attention is not None
-    ]
+    own = [layer.attention for layer in layers]
+    cross = [layer.cross_attention for layer in layers if layer.cross_attention is not None]
     sizes = {attention.head_size for attention in (*own, *cross)}
     if len(sizes) != 1 or len(cross) != len(layers):
         raise UnsupportedModelError(
@@ -164,6 +162,7 @@ def write_encoder_decoder(
     encoder_graph.save(folder / ENCODER_FILE, external=True)
     decoder_graph = build_decoder_step_graph(model, precision=precision)
     decoder_graph.save(folder / DECODER_FILE, external=True)
+    install_kernels(folder)
     EncoderDecoderDescription(
         family=model.family,
         precision=precision,

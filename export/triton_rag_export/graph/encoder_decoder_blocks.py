@@ -1,7 +1,7 @@
 """What the two graphs of an encoder-decoder model have in common: everything but attention itself.
 
-All of it works on packed rows, (rows, channels). In INT8 a row is quantized once for all linear layers that
-read it, with a scale of its own (see `linear`).
+All of it works on packed rows, (rows, channels). A linear layer takes in the normalization before it and the
+activation, gate and residual sum behind it (see `linear_node`).
 """
 
 from collections.abc import Callable
@@ -9,24 +9,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from triton_rag_export.graph.attention_nodes import AttentionShape
 from triton_rag_export.graph.encoder_decoder_model import (
-    Activation,
+    Attention,
     EncoderDecoderModel,
     FeedForward,
     Normalization,
     Stack,
 )
-from triton_rag_export.graph.linear import (
-    LinearWeights,
-    Precision,
-    QuantizedRows,
-    float_linear,
-    quantize_rows,
-    quantized_linear,
-)
-from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
+from triton_rag_export.graph.linear import LinearWeights, Precision, bias_of
+from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
+from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 _ONNX_FLOAT = 1
+_ACTIVATIONS = {
+    "relu": Activation.RELU,
+    "gelu": Activation.GELU,
+    "gelu_tanh": Activation.GELU_TANH,
+    "silu": Activation.SILU,
+}
+
+Block = Callable[[str, Normalization | None], str]
+"""A block of a layer: reads rows, normalized first where one is given, and adds them to what it computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,11 @@ class BlockBuild:
         graph: gathers the nodes.
         model: what is built.
         precision: of the weights.
-        zero_points: for as many rows as the stack has, in INT8 (see `row_zero_points`); else empty.
     """
 
     graph: GraphBuilder
     model: EncoderDecoderModel
     precision: Precision
-    zero_points: str
 
 
 def embed(
@@ -83,48 +85,94 @@ def normalize(graph: GraphBuilder, rows: str, norm: Normalization | None, label:
     return graph.apply("LayerNormalization", rows, weight, bias, axis=-1, epsilon=norm.epsilon, label=label)
 
 
-def residual(
-    build: BlockBuild, hidden: str, norm: Normalization, label: str, block: Callable[[str], str]
-) -> str:
+def residual(build: BlockBuild, hidden: str, norm: Normalization, label: str, block: Block) -> str:
     """A block around which the residual stream passes, normalized before the block or behind the sum."""
-    graph, norm_first = build.graph, build.model.norm_first
-    read = normalize(graph, hidden, norm, f"{label}_norm") if norm_first else hidden
-    summed = graph.apply("Add", hidden, block(read), label=f"{label}_residual")
-    return summed if norm_first else normalize(graph, summed, norm, f"{label}_norm")
+    if build.model.norm_first:
+        return block(hidden, norm)
+    return normalize(build.graph, block(hidden, None), norm, f"{label}_norm")
 
 
-def feed_forward(build: BlockBuild, block: FeedForward, rows: str) -> str:
+def feed_forward(build: BlockBuild, block: FeedForward, rows: str, norm: Normalization | None) -> str:
     """The feed-forward block: (rows, hidden) to (rows, hidden)."""
-    graph = build.graph
-    inputs = prepared(build, rows, "feed_forward")
-    up = linear(build, inputs, block.up, "up")
-    if block.gate is None:
-        opened = _activate(graph, up, block.activation)
-    else:
-        gate = _activate(graph, linear(build, inputs, block.gate, "gate"), block.activation)
-        opened = graph.apply("Mul", gate, up, label="gated")  # (rows, width)
-    if build.precision == "fp16" and build.model.keeps_down_wide:
-        return float_linear(graph, opened, block.down, precision="fp32", label="down")
-    return linear(build, prepared(build, opened, "opened"), block.down, "down")
+    is_gated = block.gate is not None
+    opening = block.up if block.gate is None else side_by_side(block.gate, block.up)
+    opened = linear(
+        build,
+        rows,
+        opening,
+        "up",
+        norm=norm,
+        activation=_ACTIVATIONS[block.activation],
+        is_gated=is_gated,
+    )  # (rows, width)
+    return linear(build, opened, block.down, "down", residual=rows, is_wide=build.model.keeps_down_wide)
 
 
-def prepared(build: BlockBuild, rows: str, label: str) -> str | QuantizedRows:
-    """Rows as the linear layers of this precision read them, quantized once for all their readers."""
-    if build.precision != "int8":
-        return rows
-    return quantize_rows(build.graph, rows, build.zero_points, label=f"{label}_rows")
+def query_key_value(build: BlockBuild, attention: Attention, rows: str, norm: Normalization | None) -> str:
+    """Queries, keys and values side by side, (rows, 3 * heads * head_size)."""
+    packed = side_by_side(attention.query, attention.key, attention.value)
+    return linear(build, rows, packed, "query_key_value", norm=norm)
 
 
-def linear(build: BlockBuild, rows: str | QuantizedRows, layer: LinearWeights, label: str) -> str:
-    """A linear layer on rows that `prepared` gave."""
-    if isinstance(rows, QuantizedRows):
-        return quantized_linear(build.graph, rows, layer, label=label)
-    return float_linear(build.graph, rows, layer, precision=build.precision, label=label)
+def linear(
+    build: BlockBuild,
+    rows: str,
+    layer: LinearWeights,
+    label: str,
+    *,
+    norm: Normalization | None = None,
+    activation: Activation = Activation.NONE,
+    is_gated: bool = False,
+    residual: str = "",
+    is_wide: bool = False,
+    output: str = "",
+) -> str:
+    """A linear layer with what comes before and behind it (`linear_node`).
+
+    Args:
+        build: where and how precisely.
+        rows: name of the rows.
+        layer: the weights.
+        label: name of the node.
+        norm: before the layer.
+        activation: behind it.
+        is_gated: whether the first half of the columns, activated, is multiplied with the second.
+        residual: name of rows to add.
+        is_wide: whether the weights stay float32 where others are stored in half the bytes.
+        output: name of the result, if it is the graph's.
+    """
+    precision = "fp32" if is_wide and build.precision == "fp16" else build.precision
+    before = None if norm is None else Norm(norm.weight, norm.epsilon, norm.bias)
+    return linear_node(
+        build.graph,
+        rows,
+        layer,
+        precision=precision,
+        norm=before,
+        activation=activation,
+        is_gated=is_gated,
+        residual=residual,
+        label=label,
+        output=output,
+    )
 
 
-def _activate(graph: GraphBuilder, rows: str, activation: Activation) -> str:
-    if activation == "relu":
-        return graph.apply("Relu", rows)
-    if activation == "silu":  # QuickGelu with alpha 1 is SiLU, in one pass
-        return graph.apply("QuickGelu", rows, domain=MICROSOFT, alpha=1.0)
-    return graph.apply("FastGelu" if activation == "gelu_tanh" else "Gelu", rows, domain=MICROSOFT)
+def shape_of(attention: Attention) -> AttentionShape:
+    """The widths of an attention, as its nodes want them."""
+    heads = attention.heads
+    return AttentionShape(heads=heads, kv_heads=heads, head_size=attention.head_size, scale=attention.scale)
+
+
+def relative_bias(graph: GraphBuilder, attention: Attention) -> str:
+    """The name of an attention's biases by distance; empty without them."""
+    if attention.bias is None:
+        return ""
+    return graph.constant(attention.bias.by_offset, np.float32, label="relative_bias")
+
+
+def side_by_side(*layers: LinearWeights) -> LinearWeights:
+    """One layer that does the work of several which read the same rows."""
+    weight = np.concatenate([layer.weight for layer in layers], axis=1)
+    if all(layer.bias is None for layer in layers):
+        return LinearWeights(weight)
+    return LinearWeights(weight, np.concatenate([bias_of(layer) for layer in layers]))

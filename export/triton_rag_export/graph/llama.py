@@ -17,8 +17,6 @@ FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 ACTIVATIONS = frozenset({"silu", "swish"})
 # Their frequencies do not depend on the length of the text, which a table of cosines cannot follow.
 ROTARY_TYPES = frozenset({"default", "linear", "llama3", "yarn"})
-# GroupQueryAttention applies rotary positions to sixteen channels at a time.
-HEAD_SIZE_MULTIPLE = 16
 
 
 def read_llama(model: Any, context_tokens: int) -> CausalModel:
@@ -37,8 +35,6 @@ def read_llama(model: Any, context_tokens: int) -> CausalModel:
     embedding = _array(body.embed_tokens.weight)
     tied = model.lm_head.weight.data_ptr() == body.embed_tokens.weight.data_ptr()
     head_size = int(body.layers[0].self_attn.head_dim)
-    if head_size % HEAD_SIZE_MULTIPLE:
-        raise _unsupported(model.config, "head_dim", head_size, f"a multiple of {HEAD_SIZE_MULTIPLE}")
     rotary = body.rotary_emb
     return CausalModel(
         family=model.config.model_type,

@@ -1,13 +1,8 @@
 """Linear layers whose weights are whole numbers of a few bits, with a grid of their own a block of inputs.
 
-Storage and arithmetic are those of ONNX Runtime's `MatMulNBits`: along the inputs, each output channel is cut
-into blocks that share a scale and a zero point, `weight = scale * (code - zero_point)`. Activations become
-bytes with one scale a block of one row, so a row does not depend on its neighbours' values.
-
-Its kernels for 4 bits in blocks of 32 and for 8 bits in blocks of 32 or 64 give a row the same bits in any
-company too. 4 bits in blocks of 64 or 128, and 8 bits of 128, do not: they take rows in pairs and round an
-odd last one differently. Decoding one sequence is bound by reading weights, which is what fewer bits are for;
-from about eight rows up, INT8 (`linear.py`) is as fast or faster.
+Along the inputs, each output channel is cut into blocks that share a scale and a zero point:
+`weight = scale * (code - zero_point)`. Decoding one sequence is bound by reading weights, which is what fewer
+bits are for.
 """
 
 from collections.abc import Sequence
@@ -17,10 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from triton_rag_export.graph.linear import Floats, LinearWeights
-from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
-
-INT8_ACTIVATIONS = 4
-"""`accuracy_level` of `MatMulNBits`: activations may become bytes."""
 
 Codes = npt.NDArray[np.uint8]
 
@@ -32,7 +23,7 @@ class BlockGrid:
     Attributes:
         bits: of a code, 4 or 8.
         block_size: inputs that share a scale and a zero point, a power of two from 16.
-        scale: (blocks, outputs), above zero.
+        scale: (blocks, outputs), above zero, of as many digits as a float's upper two bytes hold.
         zero_point: (blocks, outputs), the code that means zero.
     """
 
@@ -54,7 +45,7 @@ class BlockGrid:
         largest = np.maximum(np.maximum.reduceat(weight, starts, axis=0), 0)
         smallest = np.minimum(np.minimum.reduceat(weight, starts, axis=0), 0)
         step = (largest - smallest) / (2**bits - 1)
-        scale = np.where(step > 0, step, 1).astype(np.float32)
+        scale = _upper_half(np.where(step > 0, step, 1).astype(np.float32))
         return cls(bits, block_size, scale, np.rint(-smallest / scale).astype(np.uint8))
 
     def nearest(self, values: npt.NDArray[np.floating], inputs: npt.NDArray[np.integer]) -> Codes:
@@ -120,42 +111,9 @@ def beside(layers: Sequence[BlockLinear], bias: Floats | None) -> BlockLinear:
     return BlockLinear.of(np.concatenate([layer.codes for layer in layers], axis=1), grid, bias)
 
 
-def block_linear(builder: GraphBuilder, rows: str, layer: BlockLinear, *, label: str = "linear") -> str:
-    """`rows @ weight + bias` by `MatMulNBits`, (rows, inputs) to (rows, outputs)."""
-    inputs, outputs = layer.codes.shape
-    grid = layer.grid
-    bias = "" if layer.bias is None else builder.constant(layer.bias, np.float32, label=f"{label}_bias")
-    return builder.apply(
-        "MatMulNBits",
-        rows,
-        builder.constant(_packed_codes(layer), label=f"{label}_weight"),
-        builder.constant(np.ascontiguousarray(grid.scale.T), np.float32, label=f"{label}_scale"),
-        builder.constant(_packed(grid.zero_point.T, grid.bits), label=f"{label}_zero_point"),
-        "",
-        bias,
-        domain=MICROSOFT,
-        label=label,
-        K=inputs,
-        N=outputs,
-        bits=grid.bits,
-        block_size=grid.block_size,
-        accuracy_level=INT8_ACTIVATIONS,
-    )
+def _upper_half(values: Floats) -> Floats:
+    """The nearest numbers above whose lower two bytes are zero, as a scale is stored.
 
-
-def _packed_codes(layer: BlockLinear) -> Codes:
-    """(outputs, blocks, bytes of a block), the last block filled up with zeros."""
-    inputs, outputs = layer.codes.shape
-    blocks = len(layer.grid.scale)
-    padded = np.zeros((outputs, blocks * layer.grid.block_size), np.uint8)
-    padded[:, :inputs] = layer.codes.T
-    return _packed(padded.reshape(outputs, blocks, layer.grid.block_size), layer.grid.bits)
-
-
-def _packed(codes: Codes, bits: int) -> Codes:
-    """Codes of 4 bits two a byte along the last axis, the first in the low half; of 8 bits as they are."""
-    if bits == 8:
-        return np.ascontiguousarray(codes)
-    if codes.shape[-1] % 2:
-        codes = np.concatenate([codes, np.zeros_like(codes[..., :1])], axis=-1)
-    return np.asarray(codes[..., ::2] | (codes[..., 1::2] << 4), dtype=np.uint8)
+    What is above such a number by rounding alone stays there.
+    """
+    return np.asarray(((values.view(np.uint32) + 0xFF00) & 0xFFFF0000).view(np.float32), dtype=np.float32)

@@ -18,6 +18,8 @@ import onnx
 
 OPSET = 21
 MICROSOFT = "com.microsoft"
+KERNELS = "triton_rag"
+"""The domain of our own operators."""
 
 EXTERNAL_ABOVE_BYTES = 1 << 30
 """Above this size of all constants together, the big ones are saved beside the graph."""
@@ -80,12 +82,31 @@ class GraphBuilder:
         return self._constant_names[key]
 
     def apply(
-        self, operator: str, *inputs: str, domain: str = "", label: str = "", **attributes: Attribute
+        self,
+        operator: str,
+        *inputs: str,
+        domain: str = "",
+        label: str = "",
+        output: str = "",
+        **attributes: Attribute,
     ) -> str:
-        """Add a node of one output and return its name; an input `""` is an optional one left out."""
+        """Add a node of one output and return its name; an input `""` is an optional one left out.
+
+        Args:
+            operator: the operator's name.
+            *inputs: names of values.
+            domain: `MICROSOFT` for ONNX Runtime's own operators, `KERNELS` for ours.
+            label: the node's name, and its output's, by default the operator's; made unique.
+            output: the output's name exactly, as `output` declares it.
+            **attributes: the operator's attributes.
+
+        Raises:
+            ValueError: `output` is taken.
+        """
         name = self._unique(label or operator)
-        self._add(name, operator, inputs, (name,), domain, attributes)
-        return name
+        made = self._claim(output) if output else name
+        self._add(name, operator, inputs, (made,), domain, attributes)
+        return made
 
     def apply_many(
         self, operator: str, inputs: Sequence[str], outputs: int, *, domain: str = "", **attributes: Attribute
@@ -111,7 +132,7 @@ class GraphBuilder:
             operator: the operator's name.
             inputs: names of values; `""` leaves an optional input out.
             outputs: new names; `""` leaves an optional output out.
-            domain: `MICROSOFT` for ONNX Runtime's own operators.
+            domain: `MICROSOFT` for ONNX Runtime's own operators, `KERNELS` for ours.
             **attributes: the operator's attributes.
 
         Raises:
@@ -143,7 +164,10 @@ class GraphBuilder:
             for name, array in self._constants.items()
             if name not in stored
         ]
-        opsets = [onnx.helper.make_opsetid("", self.opset), onnx.helper.make_opsetid(MICROSOFT, 1)]
+        versions = {"": self.opset, MICROSOFT: 1}
+        if any(node.domain == KERNELS for node in self._nodes):
+            versions[KERNELS] = 1
+        opsets = [onnx.helper.make_opsetid(domain, number) for domain, number in versions.items()]
         graph = onnx.helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, tensors)
         model = onnx.helper.make_model(graph, opset_imports=opsets, producer_name="triton-rag", ir_version=10)
         path.write_bytes(model.SerializeToString())
@@ -185,6 +209,14 @@ class GraphBuilder:
         count = self._names.get(name, -1) + 1
         self._names[name] = count
         return self._claim(f"{name}_{count}") if count else name
+
+
+def without_trailing(inputs: Sequence[str]) -> Sequence[str]:
+    """A node's inputs without the optional ones that are left out at their end."""
+    count = len(inputs)
+    while count and not inputs[count - 1]:
+        count -= 1
+    return inputs[:count]
 
 
 def _value_info(name: str, dtype: npt.DTypeLike, shape: Shape) -> onnx.ValueInfoProto:

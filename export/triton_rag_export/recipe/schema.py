@@ -169,8 +169,6 @@ class ServingRecipe(_Table):
     """Prompt tokens read in one step of the engine."""
     max_draft_tokens: int = Field(default=8, ge=0, le=32)
     """Tokens guessed from the passages that an answer verifies in one step at most; 0: none."""
-    deterministic: bool = True
-    """Whether a greedy answer has the same tokens whatever was guessed, at the price of a row a step."""
     max_queue: int = Field(default=256, ge=1, le=65_536)
     """Requests that may wait; beyond, they are answered UNAVAILABLE at once."""
     max_query_characters: int = Field(default=8192, ge=1, le=1_000_000)

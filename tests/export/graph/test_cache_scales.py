@@ -12,8 +12,8 @@ from export.graph.tiny_causal_models import (
     tiny_llama,
 )
 from generation import SlotRows
+from generation.blocked_caches import BlockedCaches
 from generation.causal import CausalAdapter
-from generation.causal_binding import Caches
 from numpy.testing import assert_allclose, assert_array_equal
 from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scales
 from triton_rag_export.graph.causal import GRAPH_FILE, CausalExport, write_causal
@@ -41,8 +41,8 @@ def test_bytes_are_off_by_half_a_step_at_most(variant, tmp_path):
     for each in (floats, adapter):
         each.step([SlotRows(0, tuple(CALIBRATION[1][:30]), 0, 1)], logits=False)
 
-    for of_layers, caches in ((scales.keys, "keys"), (scales.values, "values")):
-        expected, found = (getattr(each._caches, caches)[0][0, :, :30] for each in (floats, adapter))
+    for of_layers, caches in ((scales.keys, "keys_of"), (scales.values, "values_of")):
+        expected, found = (getattr(each._caches, caches)(0, 0, 30) for each in (floats, adapter))
         step = of_layers[0].reshape(len(found), 1, -1)  # (kv_heads, 1, head_size)
         assert found.dtype == np.int8
         assert (np.abs(found * step - expected) <= step * 0.501).all()
@@ -95,7 +95,7 @@ def test_a_slot_gets_the_same_bits_among_neighbours_in_any_chunks(tmp_path):
     tokens = tuple(random_tokens(20))
     whole = adapter.step([SlotRows(1, tokens, 0, 20)], logits=True).logits
 
-    for chunk in (2, 3, 7):
+    for chunk in (1, 2, 3, 7):
         found = []
         for past in range(0, 20, chunk):
             rows = tokens[past : past + chunk]
@@ -116,6 +116,6 @@ def test_a_channel_of_zeros_has_a_scale_all_the_same(tmp_path):
 
 
 def test_bytes_take_a_quarter_of_the_memory():
-    floats = Caches.allocate(2, (3, 1), 10, 64)
+    floats = BlockedCaches.allocate(2, (3, 1), 10, 64)
 
-    assert Caches.allocate(2, (3, 1), 10, 64, np.int8).size_bytes * 4 == floats.size_bytes
+    assert BlockedCaches.allocate(2, (3, 1), 10, 64, np.int8).size_bytes * 4 == floats.size_bytes

@@ -39,6 +39,7 @@ def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_p
         "generator.onnx",
         "generator.onnx.data",
         "generator.json",
+        "libtriton_rag_kernels.so",
         "tokenizer.json",
     }
     assert report.layers == (LayerShape(4, 2, 56),) * 2

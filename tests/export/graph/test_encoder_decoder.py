@@ -93,6 +93,7 @@ def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_p
         *graphs,
         *(f"{name}.data" for name in graphs),
         "generator.json",
+        "libtriton_rag_kernels.so",
         "tokenizer.json",
     }
     assert report.size_bytes == sum(size for name, size in files.items() if ".onnx" in name)
@@ -111,7 +112,7 @@ def test_the_description_names_kind_start_and_every_end(source, tmp_path):
     description = EncoderDecoderDescription.load(tmp_path)
     assert description.start_token_ids == (0,)
     assert description.end_token_ids == {END, 9}
-    assert (description.heads, description.cross_heads, description.head_size) == ((5, 5), (5, 5), 16)
+    assert (description.heads, description.cross_heads, description.head_size) == ((5, 5), (5, 5), 12)
     assert (description.longest_source, description.longest_target) == (None, None)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from triton_rag_export.graph.gptq import gptq, output_errors
 from triton_rag_export.graph.linear import LinearWeights
-from triton_rag_export.graph.nbits import rounded
+from triton_rag_export.graph.nbits import BlockLinear, rounded
 
 Doubles = npt.NDArray[np.float64]
 GRID = {"bits": 4, "block_size": 32}
@@ -90,7 +90,10 @@ def test_a_column_of_zeros_stays_zero_and_disturbs_no_other() -> None:
 
 def test_a_weight_that_is_on_the_grid_is_kept() -> None:
     layer, rows = layer_of(70, seed=3), correlated_rows(200, 70, seed=4)
-    on_grid = LinearWeights(rounded(layer, **GRID).weight)
+    plain = rounded(layer, **GRID)
+    starts = np.arange(0, 70, GRID["block_size"])
+    plain.codes[starts], plain.codes[starts + 1] = 0, 15  # each block reaches from end to end of its grid
+    on_grid = LinearWeights(BlockLinear.of(plain.codes, plain.grid, None).weight)
 
     quantized = gptq(on_grid, rows.T @ rows, **GRID)
 

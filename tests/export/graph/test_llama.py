@@ -46,7 +46,6 @@ def test_the_widths_of_a_layer_are_read_from_its_weights():
     [
         (lambda: tiny_llama(hidden_act="gelu"), "hidden_act = 'gelu'"),
         (lambda: tiny_llama(**rotary("dynamic", factor=2.0)), "rope_type = 'dynamic'"),
-        (lambda: tiny_llama(head_dim=12), "head_dim = 12"),
         (lambda: tiny_mistral(sliding_window=CONTEXT_TOKENS - 1), "sliding_window = 63"),
         (
             lambda: tiny_qwen2(use_sliding_window=True, sliding_window=8, max_window_layers=0),

@@ -67,6 +67,7 @@ VARIANTS: dict[str, Callable[[], PreTrainedModel]] = {
     "llama, one key head for all": lambda: tiny_llama(num_key_value_heads=1, num_attention_heads=6),
     "llama, a key head for each": lambda: tiny_llama(num_key_value_heads=4, head_dim=32),
     "llama, three heads a key": lambda: tiny_llama(num_attention_heads=9, num_key_value_heads=3, head_dim=48),
+    "llama, heads of twelve channels": lambda: tiny_llama(head_dim=12),
     "llama, tied head": lambda: tiny_llama(tie_word_embeddings=True),
     "llama, biases everywhere": lambda: tiny_llama(attention_bias=True, mlp_bias=True),
     "llama, linear positions": lambda: tiny_llama(**rotary("linear", factor=4.0)),

@@ -51,7 +51,7 @@ requests = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 8)), min_size=1
 @given(
     requests=requests,
     slots=st.integers(1, 5),
-    chunk=st.integers(3, 20),
+    chunk=st.integers(1, 20),
     widest=st.integers(3, 20),
     longest_draft=st.integers(0, 9),
 )
@@ -82,21 +82,6 @@ def test_every_request_is_served_within_the_limits(
     assert [each.answer_tokens for each in sequences] == [answer for _, answer in requests]
 
 
-@given(requests=requests, chunk=st.integers(3, 20))
-def test_a_prompt_is_never_read_one_row_at_a_time(requests: list[tuple[int, int]], chunk: int) -> None:
-    scheduler = scheduler_of(4, chunk, 64)
-    for prompt_tokens, answer_tokens in requests:
-        scheduler.add(sequence(max(prompt_tokens, 2), answer_tokens))
-    while True:
-        admit(scheduler)
-        slots = [each.rows.slot for each in scheduler.plan()]
-        reading = {slot for slot in slots if not scheduler.in_slot(slot).is_decoding}
-        rows = step(scheduler)
-        if not rows:
-            break
-        assert all(len(row.token_ids) >= 2 for row in rows if row.slot in reading)
-
-
 def test_who_waited_longest_gets_the_free_slot() -> None:
     scheduler = scheduler_of(1, 16, 16)
     first, second, third = sequence(4), sequence(4), sequence(4)
@@ -114,7 +99,7 @@ def test_prompts_share_the_chunk_first_come_first_served() -> None:
     for prompt_tokens in (6, 20, 5):
         scheduler.add(sequence(prompt_tokens))
     assert [len(row.token_ids) for row in step(scheduler)] == [6, 4]
-    assert [(len(row.token_ids), row.outputs) for row in step(scheduler)] == [(10, 0), (2, 1)]
+    assert [(len(row.token_ids), row.outputs) for row in step(scheduler)] == [(10, 0), (1, 1)]
 
 
 def test_a_request_that_waits_can_be_forgotten() -> None:
@@ -127,19 +112,12 @@ def test_a_request_that_waits_can_be_forgotten() -> None:
     assert list(scheduler) == [running]
 
 
-def test_an_answer_reads_its_last_token_again_so_that_it_never_brings_a_single_row() -> None:
+def test_an_answer_brings_one_row_to_a_step() -> None:
     scheduler = scheduler_of(1, 16, 16)
     scheduler.add(sequence(4, answer_tokens=3))
     assert step(scheduler) == [SlotRows(0, (1, 1, 1, 1), past=0, outputs=1)]
-    assert step(scheduler) == [SlotRows(0, (1, 1), past=3, outputs=1)]
-    assert step(scheduler) == [SlotRows(0, (1, 1), past=4, outputs=1)]
-
-
-def test_without_determinism_an_answer_brings_one_row() -> None:
-    scheduler = Scheduler(1, 16, 16, Speculation(0), deterministic=False)
-    scheduler.add(sequence(4, answer_tokens=3))
-    assert step(scheduler) == [SlotRows(0, (1, 1, 1, 1), past=0, outputs=1)]
     assert step(scheduler) == [SlotRows(0, (1,), past=4, outputs=1)]
+    assert step(scheduler) == [SlotRows(0, (1,), past=5, outputs=1)]
 
 
 def test_guesses_never_go_beyond_the_last_token_asked_for() -> None:
@@ -147,11 +125,11 @@ def test_guesses_never_go_beyond_the_last_token_asked_for() -> None:
     scheduler.add(sequence(8, answer_tokens=4))
     step(scheduler)
     (rows,) = step(scheduler)
-    assert rows == SlotRows(0, (1, 1, 1, 1), past=7, outputs=3)  # one read again, one new, two guesses
+    assert rows == SlotRows(0, (1, 1, 1), past=8, outputs=3)  # one new, two guesses
     assert step(scheduler) == []
 
 
-@given(requests=requests, chunk=st.integers(3, 20), slots=st.integers(1, 4))
+@given(requests=requests, chunk=st.integers(1, 20), slots=st.integers(1, 4))
 def test_nobody_waits_for_who_came_later(requests: list[tuple[int, int]], chunk: int, slots: int) -> None:
     scheduler = scheduler_of(slots, chunk, 64)
     sequences = [sequence(*request) for request in requests]

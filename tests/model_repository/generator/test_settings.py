@@ -17,7 +17,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
         ('{"slot": 3}', "slot"),
         ('{"slots": 0}', "slots is 0; allowed: a whole number from 1"),
         ('{"slots": true}', "slots is True"),
-        ('{"prefill_chunk": 2}', "prefill_chunk is 2; allowed: a whole number from 3"),
+        ('{"prefill_chunk": 0}', "prefill_chunk is 0; allowed: a whole number from 1"),
         ('{"max_tokens": 8}', "default_max_tokens is 128; allowed: at most max_tokens, 8"),
         ('{"context_tokens": 512}', "max_tokens is 512; allowed: less than context_tokens, 512"),
     ],

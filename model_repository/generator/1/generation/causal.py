@@ -1,14 +1,7 @@
 """Causal language models on the ragged graph: caches in place, one run of ONNX Runtime a step.
 
-The caches of all slots lie in one buffer a layer, and a step binds the stretch from its first to its last
-slot, as past and as present: the graph writes the new keys and values where they belong and copies nothing.
-Slots inside the stretch that bring no rows cost little and stay as they are; keeping busy slots close
-together costs least.
-
-What a slot gets does not depend on its neighbours, bit for bit, in FP32 and in INT8. Nor does it depend on
-how its prompt is cut into chunks, as long as each has two rows or more: attention over exactly one row rounds
-differently in the last bit, and INT8 can amplify that to another token where two are almost equally probable.
-One row is for decoding; a scheduler should not cut a prompt so as to leave one.
+What a slot gets does not depend on its neighbours, nor on how its prompt is cut into chunks or how many
+drafts stand beside its rows, bit for bit, in every precision.
 """
 
 import json
@@ -22,7 +15,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.causal_binding import LEAST_LONGEST, Caches, Stretch, StretchBinding
+from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
 from generation.errors import SettingsError
 from generation.prompt_check import check_together
 from generation.rows_check import check_rows
@@ -44,7 +37,6 @@ class CausalDescription:
         vocabulary_size: the width of the logits.
         end_token_ids: the tokens that end an answer.
         context_tokens: the longest text that the graph was built for.
-        positions: rows of its rotary tables: the context and the padding of a step.
         cache: what keys and values are kept in, "fp32" or "int8".
     """
 
@@ -55,7 +47,6 @@ class CausalDescription:
     vocabulary_size: int
     end_token_ids: frozenset[int]
     context_tokens: int
-    positions: int
     cache: str = "fp32"
 
     @classmethod
@@ -113,17 +104,14 @@ class CausalAdapter:
         self.max_rows_a_step = max_rows_a_step
         self.vocabulary_size = description.vocabulary_size
         self.end_token_ids = description.end_token_ids
-        self._session = session
-        # The graph wants room behind the past for all rows of a step, padded ones included.
-        positions = capacity + max(max_rows_a_step, LEAST_LONGEST)
-        self._caches = Caches.allocate(
+        self._caches = BlockedCaches.allocate(
             slots,
             description.kv_heads,
-            positions,
+            capacity,
             description.head_size,
             np.int8 if description.cache == "int8" else np.float32,
         )
-        self._bindings: dict[Stretch, StretchBinding] = {}
+        self._binding = CacheBinding(session, cache=self._caches)
         self._logits = np.empty((0, description.vocabulary_size), np.float32)
 
     @classmethod
@@ -185,14 +173,9 @@ class CausalAdapter:
         """
         check_rows(self, rows)
         scores = self._room_for_logits(sum(share.outputs for share in rows))
-        self._binding(Stretch.of(rows)).run(rows, scores)
+        self._binding.run(step_inputs(rows), scores)
         # The next step writes over these scores: who wants them gets a copy.
         return StepResult.of(scores.copy() if logits else scores, logits=logits)
-
-    def _binding(self, stretch: Stretch) -> StretchBinding:
-        if stretch not in self._bindings:
-            self._bindings[stretch] = StretchBinding(self._session, self._caches, stretch)
-        return self._bindings[stretch]
 
     def _room_for_logits(self, outputs: int) -> npt.NDArray[np.float32]:
         """Memory for the scores of a step, (outputs, vocabulary), used again by the next one."""
@@ -202,11 +185,10 @@ class CausalAdapter:
 
 
 def _check_sizes(description: CausalDescription, *, slots: int, capacity: int, max_rows_a_step: int) -> None:
-    most_rows = description.positions - description.context_tokens
     allowed = {
         "slots": (slots, 1, None),
         "capacity": (capacity, 2, description.context_tokens),
-        "max_rows_a_step": (max_rows_a_step, 1, most_rows),
+        "max_rows_a_step": (max_rows_a_step, 1, None),
     }
     for name, (value, least, most) in allowed.items():
         if value < least or (most is not None and value > most):

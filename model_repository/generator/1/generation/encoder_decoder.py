@@ -1,8 +1,8 @@
 """Encoder-decoder models (T5, BART) on two graphs: one reads a request's source, one steps all decoders.
 
 A request's source is encoded once, when it gets its slot, into keys and values that the decoder attends to.
-After that its slot is like any other: the decoder's own caches are bound in place, a step takes any number of
-rows from each slot, and what a slot gets does not depend on its neighbours, bit for bit.
+After that its slot is like any other: the decoder's own caches are written in place, a step takes any number
+of rows from each slot, and what a slot gets does not depend on its neighbours, bit for bit.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.causal_binding import LEAST_LONGEST, Caches, Stretch
-from generation.encoder_decoder_binding import DecoderBinding, Sources
+from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
 from generation.encoder_decoder_description import EncoderDecoderDescription
 from generation.errors import PromptError, SettingsError
 from generation.rows_check import check_range, check_rows, check_token_ids
@@ -62,15 +62,12 @@ class EncoderDecoderAdapter:
         self.vocabulary_size = description.vocabulary_size
         self.end_token_ids = description.end_token_ids
         self.start_token_ids = description.start_token_ids
-        self._encoder, self._decoder = encoder, decoder
-        # The graph wants room behind the past for all rows of a step, padded ones included; behind a source
-        # as well, since rows bring keys of no meaning there.
-        room = max(max_rows_a_step, LEAST_LONGEST)
         size = description.head_size
-        self._caches = Caches.allocate(slots, description.heads, capacity + room, size)
-        sources = Caches.allocate(slots, description.cross_heads, source_capacity + room, size)
-        self._sources = Sources(sources, np.zeros(slots, np.int32))
-        self._bindings: dict[Stretch, DecoderBinding] = {}
+        self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size)
+        self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size)
+        self._source_lengths = np.zeros(slots, np.int32)  # 0 before a slot's first source
+        self._reading = CacheBinding(encoder, cross=self._sources)
+        self._writing = CacheBinding(decoder, cache=self._caches, cross=self._sources)
 
     @classmethod
     def load(
@@ -110,7 +107,7 @@ class EncoderDecoderAdapter:
     @property
     def cache_bytes(self) -> int:
         """Memory of all slots' caches; pages that no token was written to are not resident yet."""
-        return self._caches.size_bytes + self._sources.caches.size_bytes
+        return self._caches.size_bytes + self._sources.size_bytes
 
     def check_room(self, prompt_tokens: int, max_tokens: int) -> None:
         """Refuse a request that can never fit: the source and the answer have a room each.
@@ -146,7 +143,8 @@ class EncoderDecoderAdapter:
         check_range("slot", slot, 0, self.slots - 1)
         check_range(f"slot {slot}: source tokens", len(prompt_ids), 1, self.source_capacity)
         check_token_ids(f"slot {slot}", prompt_ids, self.vocabulary_size)
-        self._sources.encode(self._encoder, slot, prompt_ids)
+        self._reading.run({"token_ids": np.array(prompt_ids, np.int64), "slot": np.array([slot], np.int32)})
+        self._source_lengths[slot] = len(prompt_ids)
         return self.start_token_ids
 
     def copy_prefix(self, source: int, target: int, tokens: int) -> None:
@@ -167,16 +165,20 @@ class EncoderDecoderAdapter:
         """
         check_rows(self, rows)
         for share in rows:
-            if not self._sources.lengths[share.slot]:
+            if not self._source_lengths[share.slot]:
                 raise ValueError(f"slot {share.slot} has no source yet; call start() first")
         scores = np.empty((sum(share.outputs for share in rows), self.vocabulary_size), np.float32)
-        self._binding(Stretch.of(rows)).run(rows, scores)
+        inputs = step_inputs(rows) | {
+            "positions": np.concatenate([_positions(share) for share in rows]),
+            "source_lengths": self._source_lengths[[share.slot for share in rows]],
+        }
+        self._writing.run(inputs, scores)
         return StepResult.of(scores, logits=logits)
 
-    def _binding(self, stretch: Stretch) -> DecoderBinding:
-        if stretch not in self._bindings:
-            self._bindings[stretch] = DecoderBinding(self._decoder, self._caches, self._sources, stretch)
-        return self._bindings[stretch]
+
+def _positions(share: SlotRows) -> npt.NDArray[np.int64]:
+    """How many tokens come before each row of a slot."""
+    return np.arange(share.past, share.past + len(share.token_ids), dtype=np.int64)
 
 
 def _check_size(name: str, value: int, least: int, most: int | None) -> None:

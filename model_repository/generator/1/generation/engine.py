@@ -78,7 +78,6 @@ class Engine:
             settings.prefill_chunk,
             adapter.max_rows_a_step,
             self._speculation,
-            deterministic=settings.deterministic,
         )
         self._prefixes = PrefixReuse(adapter)
         self.counters = Counters()

@@ -13,9 +13,6 @@ from generation.adapter import ModelAdapter
 LEAST_COPIED = 16
 """A beginning shorter than this is read again sooner than it is copied."""
 
-LEAST_READ = 2
-"""A chunk of exactly one row takes another kernel: two tokens or more are shared, and left to read."""
-
 
 class PrefixReuse:
     """The prompt tokens that each slot's cache holds.
@@ -31,7 +28,7 @@ class PrefixReuse:
         self._held: list[tuple[int, ...]] = [()] * adapter.slots
 
     def choose(self, free_slots: Sequence[int], prompt_ids: Sequence[int]) -> int:
-        """The free slot that holds most of a prompt; of equals the lowest, since close ones cost least."""
+        """The free slot that holds most of a prompt; of equals the lowest."""
         return self._best(free_slots, prompt_ids)[0]
 
     def reuse(self, slot: int, prompt_ids: Sequence[int]) -> int:
@@ -54,9 +51,8 @@ class PrefixReuse:
 
     def _shared(self, slot: int, prompt_ids: Sequence[int]) -> int:
         held = self._held[slot]
-        most = min(len(held), len(prompt_ids) - LEAST_READ)
-        tokens = next((place for place in range(most) if held[place] != prompt_ids[place]), most)
-        return tokens if tokens >= LEAST_READ else 0
+        most = min(len(held), len(prompt_ids) - 1)  # the last token is read, to know what follows it
+        return next((place for place in range(most) if held[place] != prompt_ids[place]), most)
 
     def _best(self, slots: Iterable[int], prompt_ids: Sequence[int]) -> tuple[int, int]:
         tokens, negative = max((self._shared(slot, prompt_ids), -slot) for slot in slots)

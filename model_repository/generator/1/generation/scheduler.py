@@ -4,11 +4,6 @@
 A step costs about as much as the rows in it. Every running answer gets its rows in every step, and prompts
 share `prefill_chunk` rows, first come first served: a long prompt never holds an answer up by more than a
 chunk.
-
-A chunk of exactly one row is avoided: attention kernels take another path for it, with other rounding, and an
-answer would then depend on how its neighbours cut the prompt. For the same reason an answer's rows begin with
-the token read last, when answers are to be `deterministic`: with two rows or more a token has the same bits
-whatever number of drafts stands beside it.
 """
 
 from collections import deque
@@ -38,11 +33,9 @@ class Scheduler:
 
     Args:
         slots: how many requests run at once.
-        prefill_chunk: rows of prompts a step, over all slots; at least 3, since two cannot cut three tokens
-            without leaving a single one.
-        max_rows_a_slot: rows that one slot may bring to a step, at least 3.
+        prefill_chunk: rows of prompts a step, over all slots.
+        max_rows_a_slot: rows that one slot may bring to a step.
         speculation: chooses drafts.
-        deterministic: whether an answer's rows begin with the token read last.
     """
 
     def __init__(
@@ -51,8 +44,6 @@ class Scheduler:
         prefill_chunk: int,
         max_rows_a_slot: int,
         speculation: Speculation,
-        *,
-        deterministic: bool = True,
     ) -> None:
         self._waiting: deque[Sequence] = deque()
         self._running: dict[int, Sequence] = {}
@@ -60,7 +51,6 @@ class Scheduler:
         self._prefill_chunk = prefill_chunk
         self._max_rows_a_slot = max_rows_a_slot
         self._speculation = speculation
-        self._read_again = 1 if deterministic else 0
 
     @property
     def waiting(self) -> int:
@@ -116,7 +106,7 @@ class Scheduler:
         planned = self._chunks()
         prompt_rows = sum(len(each.rows.token_ids) for each in planned)
         writing = [(slot, sequence) for slot, sequence in self._running.items() if sequence.is_decoding]
-        rows = prompt_rows + len(writing) * (1 + self._read_again)
+        rows = prompt_rows + len(writing)
         drafts = self._speculation.drafts([sequence for _, sequence in writing], rows)
         planned += [self._written(*each, draft) for each, draft in zip(writing, drafts, strict=True)]
         return planned
@@ -126,7 +116,7 @@ class Scheduler:
         budget = self._prefill_chunk
         planned = []
         for slot, sequence in self._running.items():
-            count = 0 if sequence.is_decoding else self._chunk(sequence.unread, budget)
+            count = 0 if sequence.is_decoding else min(sequence.unread, budget, self._max_rows_a_slot)
             if count:
                 budget -= count
                 end = sequence.past + count
@@ -136,17 +126,8 @@ class Scheduler:
         return planned
 
     def _written(self, slot: int, sequence: Sequence, drafts: tuple[int, ...]) -> PlannedRows:
-        """The rows of an answer: the token read last, the one to read, and guesses to verify."""
-        past = sequence.past - min(self._read_again, sequence.past)
+        """The rows of an answer: the token to read, and guesses to verify."""
+        past = sequence.past
         drafts = drafts[: self._max_rows_a_slot - (len(sequence.token_ids) - past)]
         token_ids = (*sequence.token_ids[past:], *drafts)
         return PlannedRows(SlotRows(slot, token_ids, past, outputs=1 + len(drafts)), drafts)
-
-    def _chunk(self, unread: int, budget: int) -> int:
-        """How many rows of a prompt to read: at most the budget, and neither take nor leave a single one."""
-        rows = min(unread, budget, self._max_rows_a_slot)
-        if rows == unread:
-            return rows
-        if unread - rows == 1:
-            rows -= 1
-        return rows if rows >= 2 else 0

@@ -20,13 +20,12 @@ class ServingSettings:
         slots: answers that are generated at the same time; each has its own key/value cache.
         context_tokens: tokens of prompt and answer together that a slot can hold.
         prefill_chunk: rows of prompts read in one step, over all slots: the longest that a new prompt holds
-            up the running answers at a time. At least 3.
+            up the running answers at a time.
         max_tokens: the largest MAX_TOKENS a request may ask for.
         default_max_tokens: MAX_TOKENS of a request that does not say.
         max_queue: requests that may wait while all slots are taken.
         threads: threads of the model; 0: one for each core.
         max_draft_tokens: guessed tokens that one answer verifies in a step at most; 0 guesses nothing.
-        deterministic: whether an answer has the same bits whatever was guessed; one more row a step.
     """
 
     slots: int = 8
@@ -37,15 +36,12 @@ class ServingSettings:
     max_queue: int = 256
     threads: int = 0
     max_draft_tokens: int = 8
-    deterministic: bool = True
 
     def __post_init__(self) -> None:
         for field, least in _LEAST.items():
             value = getattr(self, field)
             if type(value) is not int or value < least:
                 raise SettingsError(f"{field} is {value!r}; allowed: a whole number from {least}")
-        if type(self.deterministic) is not bool:
-            raise SettingsError(f"deterministic is {self.deterministic!r}; allowed: true or false")
         if self.default_max_tokens > self.max_tokens:
             raise SettingsError(
                 f"default_max_tokens is {self.default_max_tokens}; "
@@ -83,7 +79,7 @@ class ServingSettings:
 _LEAST = {
     "slots": 1,
     "context_tokens": 2,
-    "prefill_chunk": 3,
+    "prefill_chunk": 1,
     "max_tokens": 1,
     "default_max_tokens": 1,
     "max_queue": 1,
@@ -96,16 +92,11 @@ def check_fit(settings: ServingSettings, adapter: ModelAdapter) -> None:
     """Check that a loaded model can serve these settings.
 
     Raises:
-        SettingsError: it has other slots or less room, or takes too few rows a step.
+        SettingsError: it has other slots or less room.
     """
     room = adapter.source_capacity or adapter.capacity  # an encoder's prompts have a room of their own
     if adapter.slots != settings.slots or room < settings.context_tokens:
         raise SettingsError(
             f"the model has {adapter.slots} slots of {room} tokens; "
             f"needed: {settings.slots} slots of {settings.context_tokens}; build the repository again"
-        )
-    if adapter.max_rows_a_step < _LEAST["prefill_chunk"]:
-        raise SettingsError(
-            f"the model takes {adapter.max_rows_a_step} rows of a slot in a step; "
-            f"needed: at least {_LEAST['prefill_chunk']}; build the repository again"
         )

@@ -1,0 +1,196 @@
+"""Nodes of our attention operators over packed rows, with caches that they write in place.
+
+`CachedAttention` writes the new keys and values of all slots into their caches and attends over them;
+`SourceAttention`, `StoreSource` and `CrossAttention` are the encoder's and what the decoder sees of it. A
+row's result has the same bits whatever rows stand beside it, and however a text was cut into steps.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from triton_rag_export.graph.linear import Floats
+from triton_rag_export.graph.onnx_builder import KERNELS, GraphBuilder, without_trailing
+from triton_rag_export.graph.packed_weights import LANES
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs:
+    """Names of what says which rows of a step belong to whom.
+
+    Attributes:
+        slots: (shares,) int32, the slot of each share of the rows.
+        pasts: (shares,) int32, tokens of its cache before its rows.
+        lengths: (shares,) int32, its rows.
+    """
+
+    slots: str
+    pasts: str
+    lengths: str
+
+    @classmethod
+    def declare(cls, graph: GraphBuilder) -> "StepInputs":
+        """Declare them as inputs of a graph."""
+        return cls(*(graph.input(name, np.int32, ["shares"]) for name in ("slots", "pasts", "lengths")))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionShape:
+    """The widths of an attention, and what is done to queries and keys before it.
+
+    Attributes:
+        heads: of queries.
+        kv_heads: of keys and values; each serves `heads / kv_heads` query heads.
+        head_size: channels of a head.
+        scale: factor on the product of query and key.
+        epsilon: of the normalizations.
+        query_norm: weight of a normalization of each query head, (head_size,); None without one.
+        key_norm: the same for keys.
+    """
+
+    heads: int
+    kv_heads: int
+    head_size: int
+    scale: float
+    epsilon: float = 0.0
+    query_norm: Floats | None = None
+    key_norm: Floats | None = None
+
+
+def cached_attention_node(
+    graph: GraphBuilder,
+    rows: str,
+    step: StepInputs,
+    shape: AttentionShape,
+    *,
+    caches: tuple[str, str],
+    rotary: tuple[str, str] = ("", ""),
+    cache_scales: tuple[str, str] | None = None,
+    bias: str = "",
+    label: str = "attended",
+) -> str:
+    """Attention of each slot's new rows over its cache, written in place: (rows, heads * head_size).
+
+    Args:
+        graph: the graph.
+        rows: queries, keys and values side by side, (rows, (heads + 2 * kv_heads) * head_size).
+        step: whose rows these are.
+        shape: widths and normalizations.
+        caches: names of keys (slots, kv_heads, positions / 16, head_size, 16) and values
+            (slots, kv_heads, positions, head_size rounded up to 16).
+        rotary: names of cosines and sines, (positions, head_size / 2); none without rotary positions.
+        cache_scales: names of the scales of a cache of bytes, (kv_heads, head_size).
+        bias: name of (heads, 2 * reach + 1), what scores get for a key d places behind its row, at reach + d;
+            farther keys get the last entry on their side.
+        label: name of the node.
+    """
+
+    def optional(values: Floats | None, name: str) -> str:
+        return "" if values is None else graph.constant(values, np.float32, label=name)
+
+    norms = optional(shape.query_norm, "query_norm"), optional(shape.key_norm, "key_norm")
+    scales = cache_scales or ("", "")
+    inputs = [rows, *caches, step.slots, step.pasts, step.lengths, *rotary, *norms, *scales, bias]
+    return graph.apply(
+        "CachedAttention",
+        *without_trailing(inputs),
+        domain=KERNELS,
+        label=label,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        head_size=shape.head_size,
+        scale=shape.scale,
+        epsilon=shape.epsilon,
+        cache_bits=32 if cache_scales is None else 8,
+    )
+
+
+def source_attention_node(graph: GraphBuilder, rows: str, shape: AttentionShape, *, bias: str = "") -> str:
+    """Attention of all tokens of one source to all, (tokens, heads * head_size).
+
+    Args:
+        graph: the graph.
+        rows: queries, keys and values side by side, (tokens, 3 * heads * head_size).
+        shape: widths; as many heads of keys as of queries.
+        bias: as that of `cached_attention_node`.
+    """
+    return graph.apply(
+        "SourceAttention",
+        *without_trailing([rows, bias]),
+        domain=KERNELS,
+        label="attended",
+        heads=shape.heads,
+        head_size=shape.head_size,
+        scale=shape.scale,
+    )
+
+
+def store_source_node(
+    graph: GraphBuilder, rows: str, shape: AttentionShape, caches: tuple[str, str], slot: str, output: str
+) -> None:
+    """Write a source's keys and values into a slot.
+
+    Args:
+        graph: the graph.
+        rows: keys and values side by side, (tokens, 2 * heads * head_size).
+        shape: widths; as many heads of keys as of queries.
+        caches: as those of `cached_attention_node`, in floats.
+        slot: name of (1,) int32.
+        output: name of the result, (1, 1), how many tokens were written; an output of the graph, since
+            nobody else reads it.
+    """
+    graph.apply(
+        "StoreSource",
+        rows,
+        *caches,
+        slot,
+        domain=KERNELS,
+        output=output,
+        heads=shape.heads,
+        head_size=shape.head_size,
+    )
+
+
+def cross_attention_node(
+    graph: GraphBuilder,
+    rows: str,
+    step: StepInputs,
+    source_lengths: str,
+    shape: AttentionShape,
+    caches: tuple[str, str],
+) -> str:
+    """Attention of each slot's rows over its source, (rows, heads * head_size).
+
+    Args:
+        graph: the graph.
+        rows: queries, (rows, heads * head_size).
+        step: whose rows these are.
+        source_lengths: name of (shares,) int32, tokens of each share's source.
+        shape: widths; as many heads of keys as of queries.
+        caches: what `store_source_node` wrote.
+    """
+    return graph.apply(
+        "CrossAttention",
+        rows,
+        *caches,
+        step.slots,
+        step.lengths,
+        source_lengths,
+        domain=KERNELS,
+        label="cross_attended",
+        heads=shape.heads,
+        head_size=shape.head_size,
+        scale=shape.scale,
+    )
+
+
+def declare_caches(
+    graph: GraphBuilder, name: str, kv_heads: int, head_size: int, dtype: npt.DTypeLike = np.float32
+) -> tuple[str, str]:
+    """Declare the caches of a layer as inputs, `key_<name>` and `value_<name>`, as attention wants them."""
+    width = -(-head_size // LANES) * LANES
+    return (
+        graph.input(f"key_{name}", dtype, ["cached_slots", kv_heads, "blocks", head_size, LANES]),
+        graph.input(f"value_{name}", dtype, ["cached_slots", kv_heads, "capacity", width]),
+    )

@@ -1,0 +1,269 @@
+// Attention over a cache, exact and in place: scores, softmax, weighted values.
+//
+// Keys lie in blocks of sixteen positions, channel by channel, so that one load brings a channel of sixteen
+// keys and scores need no sum across lanes; values lie position by position. A tile takes TILE_QUERIES queries
+// (the heads that share a key and value head, of one or more rows) over the same keys. Each query sums in the
+// order of its keys, and keys beyond its own limit count as zero: its result has the same bits in every tile.
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "compute.h"
+#include "lanes.h"
+
+#if defined(__AVX512F__)
+#define TILE_QUERIES 6
+#define TILE_BLOCKS 4
+#else
+#define TILE_QUERIES 3
+#define TILE_BLOCKS 2
+#endif
+
+ALWAYS_INLINE floats load_lanes(const void* cache, long place, int is_bytes) {
+  if (!is_bytes) return load_floats((const float*)cache + place);
+  small_ints narrow;
+  memcpy(&narrow, (const int8_t*)cache + place, sizeof narrow);
+  return __builtin_convertvector(narrow, floats);
+}
+
+static void normalize_head(float* x, const float* weight, long size, float epsilon) {
+  floats squares = {0};
+  for (long d = 0; d < size; d += LANES) squares += load_some(x + d, size - d) * load_some(x + d, size - d);
+  float factor = 1.0f / sqrtf(sum_of_lanes(squares) / (float)size + epsilon);
+  for (long d = 0; d < size; d += LANES)
+    store_some(x + d, load_some(x + d, size - d) * factor * load_some(weight + d, size - d), size - d);
+}
+
+// Turn the pairs (d, d + size / 2) by the position's angles.
+static void rotate(float* x, const float* cosines, const float* sines, long size) {
+  long half = size / 2;
+  for (long d = 0; d < half; d++) {
+    float a = x[d], b = x[d + half];
+    x[d] = a * cosines[d] - b * sines[d];
+    x[d + half] = b * cosines[d] + a * sines[d];
+  }
+}
+
+static void place_head(const struct attention* step, float* x, const float* norm, long position) {
+  if (norm) normalize_head(x, norm, step->size, step->epsilon);
+  long half = step->size / 2;
+  if (step->cosines) rotate(x, step->cosines + position * half, step->sines + position * half, step->size);
+}
+
+static long first_row(const struct attention* step, long share) {
+  long row = 0;
+  for (long before = 0; before < share; before++) row += step->share_lengths[before];
+  return row;
+}
+
+static int8_t as_byte(float x, float scale) {
+  float steps = nearbyintf(x / scale);
+  return (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
+}
+
+// Where a head's keys begin in the cache.
+static long key_base(const struct attention* step, long share, long kv_head) {
+  return (step->share_slots[share] * step->kv_heads + kv_head) * step->positions * step->size;
+}
+
+// Where a head's values begin in the cache.
+static long value_base(const struct attention* step, long share, long kv_head) {
+  return (step->share_slots[share] * step->kv_heads + kv_head) * step->positions * step->value_width;
+}
+
+static void store(const struct attention* step, long share, long kv_head, long row, long row_end) {
+  long size = step->size, start = first_row(step, share);
+  long keys = key_base(step, share, kv_head), values = value_base(step, share, kv_head);
+  for (; row < row_end; row++) {
+    float key[size];
+    const float* value = step->values + (start + row) * step->key_width + kv_head * size;
+    long position = step->share_pasts[share] + row;
+    memcpy(key, step->keys + (start + row) * step->key_width + kv_head * size, (size_t)size * sizeof(float));
+    place_head(step, key, step->key_norm, position);
+    long block = keys + position / LANES * LANES * size + position % LANES;
+    long line = values + position * step->value_width;
+    if (step->is_byte_cache) {
+      const float *key_scale = step->key_scale + kv_head * size, *value_scale = step->value_scale + kv_head * size;
+      for (long d = 0; d < size; d++) ((int8_t*)step->key_cache)[block + d * LANES] = as_byte(key[d], key_scale[d]);
+      for (long d = 0; d < size; d++) ((int8_t*)step->value_cache)[line + d] = as_byte(value[d], value_scale[d]);
+      continue;
+    }
+    for (long d = 0; d < size; d++) ((float*)step->key_cache)[block + d * LANES] = key[d];
+    memcpy((float*)step->value_cache + line, value, (size_t)size * sizeof(float));
+  }
+}
+
+struct tile {
+  int queries;
+  long limits[TILE_QUERIES];  // keys that each query sees
+  long blocks;                // of the query that sees most
+  long stride;                // floats from a query's scores to the next
+  float* query;               // (TILE_QUERIES, size)
+  float* scores;              // (TILE_QUERIES, stride)
+  float sums[TILE_QUERIES];
+};
+
+// Where the keys and values of a head lie.
+struct places {
+  long keys, values, kv_head;
+};
+
+ALWAYS_INLINE void score_blocks(int queries, int blocks, int is_bytes, struct tile* tile, const void* keys, long place,
+                                long size, long block) {
+  floats sums[TILE_QUERIES][TILE_BLOCKS];
+  for (int m = 0; m < queries; m++)
+    for (int b = 0; b < blocks; b++) sums[m][b] = (floats){0};
+  for (long d = 0; d < size; d++)
+#pragma clang loop unroll(full)
+    for (int b = 0; b < blocks; b++) {
+      floats key = load_lanes(keys, place + ((block + b) * size + d) * LANES, is_bytes);
+      for (int m = 0; m < queries; m++) sums[m][b] += tile->query[m * size + d] * key;
+    }
+  for (int m = 0; m < queries; m++)
+    for (int b = 0; b < blocks; b++) store_floats(tile->scores + m * tile->stride + (block + b) * LANES, sums[m][b]);
+}
+
+ALWAYS_INLINE void score(int queries, int is_bytes, struct tile* tile, const void* keys, long place, long size) {
+  long block = 0;
+  for (; block + TILE_BLOCKS <= tile->blocks; block += TILE_BLOCKS)
+    score_blocks(queries, TILE_BLOCKS, is_bytes, tile, keys, place, size, block);
+  for (; block < tile->blocks; block++) score_blocks(queries, 1, is_bytes, tile, keys, place, size, block);
+}
+
+// What is added to a query's scores by how far a key stands from it; farther keys than the table knows get its
+// last entry on their side.
+struct bias {
+  const float* table;  // none: nothing
+  long width, first;   // the entry of the first key, possibly outside
+};
+
+ALWAYS_INLINE floats biases(const struct bias* bias, long key) {
+  long entry = bias->first + key, last = bias->width - 1;
+  if (entry >= 0 && entry + LANES <= bias->width) return load_floats(bias->table + entry);
+  if (entry + LANES <= 0) return all_lanes(bias->table[0]);
+  if (entry > last) return all_lanes(bias->table[last]);
+  floats values;
+  for (long lane = 0; lane < LANES; lane++, entry++)
+    values[lane] = bias->table[entry < 0 ? 0 : entry > last ? last : entry];
+  return values;
+}
+
+// Scores to weights that are not yet divided by their sum.
+static void weigh(struct tile* tile, int query, const struct bias* bias) {
+  float* scores = tile->scores + query * tile->stride;
+  long limit = tile->limits[query], blocks = (limit + LANES - 1) / LANES;
+  floats lowest = all_lanes(-3.0e38f), largest = lowest, sum = {0}, strange = {0};
+  for (long b = 0; b < blocks; b++) {
+    floats x = load_floats(scores + b * LANES);
+    if (bias->table) x += biases(bias, b * LANES);
+    x = choose(lane_numbers() < (int)(limit - b * LANES), x, lowest);
+    largest = larger(x, largest);
+    strange += x * 0.0f;
+    store_floats(scores + b * LANES, x);
+  }
+  float most = largest_lane(largest);
+  for (long b = 0; b < blocks; b++) {
+    floats x = exponential(load_floats(scores + b * LANES) - most);
+    x = choose(lane_numbers() < (int)(limit - b * LANES), x, all_lanes(0));
+    sum += x;
+    store_floats(scores + b * LANES, x);
+  }
+  for (long b = blocks; b < tile->blocks; b++) store_floats(scores + b * LANES, all_lanes(0));
+  tile->sums[query] = sum_of_lanes(sum) + sum_of_lanes(strange);
+}
+
+ALWAYS_INLINE void add_values(int queries, int vectors, int is_bytes, const struct tile* tile, const void* values,
+                              long place, long width, long keys, floats* sums) {
+  floats lanes[TILE_QUERIES][TILE_BLOCKS];
+  for (int m = 0; m < queries; m++)
+    for (int v = 0; v < vectors; v++) lanes[m][v] = (floats){0};
+  for (long j = 0; j < keys; j++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      floats value = load_lanes(values, place + j * width + v * LANES, is_bytes);
+      for (int m = 0; m < queries; m++) lanes[m][v] += tile->scores[m * tile->stride + j] * value;
+    }
+  for (int m = 0; m < queries; m++)
+    for (int v = 0; v < vectors; v++) sums[m * TILE_BLOCKS + v] = lanes[m][v];
+}
+
+ALWAYS_INLINE void attend_tile(int queries, int is_bytes, const struct attention* step, struct tile* tile,
+                               const struct bias* added, struct places places, float* const* results) {
+  long size = step->size, keys = 0;
+  score(queries, is_bytes, tile, step->key_cache, places.keys, size);
+  for (int m = 0; m < queries; m++) {
+    weigh(tile, m, &added[m]);
+    keys = tile->limits[m] > keys ? tile->limits[m] : keys;
+  }
+  for (long d = 0; d < size;) {
+    floats sums[TILE_QUERIES * TILE_BLOCKS];
+    long place = places.values + d, width = step->value_width;
+    int vectors = width - d >= TILE_BLOCKS * LANES ? TILE_BLOCKS : 1;
+    if (vectors == TILE_BLOCKS)
+      add_values(queries, TILE_BLOCKS, is_bytes, tile, step->value_cache, place, width, keys, sums);
+    else
+      add_values(queries, 1, is_bytes, tile, step->value_cache, place, width, keys, sums);
+    for (int v = 0; v < vectors; v++, d += LANES)
+      for (int m = 0; m < queries; m++) {
+        floats x = sums[m * TILE_BLOCKS + v] / tile->sums[m];
+        if (is_bytes) x *= load_some(step->value_scale + places.kv_head * size + d, size - d);
+        store_some(results[m] + d, x, size - d);
+      }
+  }
+}
+
+ALWAYS_INLINE void attend_any(int is_bytes, const struct attention* step, struct tile* tile,
+                              const struct bias* added, struct places places, float* const* results) {
+  switch (tile->queries) {
+    case 1: attend_tile(1, is_bytes, step, tile, added, places, results); break;
+    case 2: attend_tile(2, is_bytes, step, tile, added, places, results); break;
+    case 3: attend_tile(3, is_bytes, step, tile, added, places, results); break;
+#if TILE_QUERIES > 3
+    case 4: attend_tile(4, is_bytes, step, tile, added, places, results); break;
+    case 5: attend_tile(5, is_bytes, step, tile, added, places, results); break;
+    case 6: attend_tile(6, is_bytes, step, tile, added, places, results); break;
+#endif
+  }
+}
+
+static void prepare_query(const struct attention* step, float* query, const float* from, long kv_head, long position) {
+  long size = step->size;
+  memcpy(query, from, (size_t)size * sizeof(float));
+  place_head(step, query, step->query_norm, position);
+  for (long d = 0; d < size; d++) query[d] *= step->scale;
+  if (step->is_byte_cache)
+    for (long d = 0; d < size; d++) query[d] *= step->key_scale[kv_head * size + d];
+}
+
+static void attend(const struct attention* step, long share, long kv_head, long row, long row_end) {
+  long size = step->size, group = step->heads / step->kv_heads, start = first_row(step, share);
+  long past = step->share_pasts[share];
+  long most = step->is_causal ? past + row_end : step->limits[share];
+  long stride = (most + LANES - 1) / LANES * LANES;
+  float* memory = malloc((size_t)(TILE_QUERIES * (size + stride)) * sizeof(float) + 64);
+  struct tile tile = {.stride = stride, .query = memory, .scores = memory + TILE_QUERIES * size};
+  struct places places = {key_base(step, share, kv_head), value_base(step, share, kv_head), kv_head};
+  for (long query = row * group; query < row_end * group; query += tile.queries) {
+    struct bias added[TILE_QUERIES];
+    float* results[TILE_QUERIES];
+    long left = row_end * group - query;
+    tile.queries = left < TILE_QUERIES ? (int)left : TILE_QUERIES;
+    tile.blocks = 0;
+    for (int m = 0; m < tile.queries; m++) {
+      long each = (query + m) / group, head = kv_head * group + (query + m) % group, position = past + each;
+      tile.limits[m] = step->is_causal ? position + 1 : step->limits[share];
+      long blocks = (tile.limits[m] + LANES - 1) / LANES;
+      tile.blocks = blocks > tile.blocks ? blocks : tile.blocks;
+      const float* from = step->queries + (start + each) * step->query_width + head * size;
+      prepare_query(step, tile.query + m * size, from, kv_head, position);
+      added[m] = (struct bias){step->bias ? step->bias + head * step->bias_width : NULL, step->bias_width,
+                               step->bias_width / 2 - position};
+      results[m] = step->result + ((start + each) * step->heads + head) * size;
+    }
+    if (step->is_byte_cache)
+      attend_any(1, step, &tile, added, places, results);
+    else
+      attend_any(0, step, &tile, added, places, results);
+  }
+  free(memory);
+}

@@ -1,0 +1,62 @@
+// Products of bytes with one scale a row and a column. Weights lie around 128: what that adds, 128 * sum(row), is
+// taken off afterwards, exactly.
+
+ALWAYS_INLINE void multiply_bytes_tile(int rows, const int8_t* bytes, long width, const uint8_t* weight, ints* sums) {
+  for (int panel = 0; panel < PANELS; panel += TILE_PANELS) {
+    ints tile[TILE_ROWS][TILE_PANELS];
+    for (int m = 0; m < rows; m++)
+      for (int p = 0; p < TILE_PANELS; p++) tile[m][p] = (ints){0};
+    const uint8_t* weights = weight + panel * LANES * 4;
+    for (long step = 0; step < width; step += 4, weights += GROUP * 4)
+#pragma clang loop unroll(full)
+      for (int m = 0; m < rows; m++) {
+        int32_t four;
+        memcpy(&four, bytes + m * width + step, sizeof four);
+        for (int p = 0; p < TILE_PANELS; p++) tile[m][p] = dot(tile[m][p], load_line(weights + p * LANES * 4), four);
+      }
+    for (int m = 0; m < rows; m++)
+      for (int p = 0; p < TILE_PANELS; p++) sums[m * PANELS + panel + p] = tile[m][p];
+  }
+}
+
+static void multiply_bytes(int rows, const int8_t* bytes, long width, const uint8_t* weight, ints* sums) {
+  switch (rows) {  // a tile's rows are registers: their number must be known when this is compiled
+    case 1: multiply_bytes_tile(1, bytes, width, weight, sums); break;
+    case 2: multiply_bytes_tile(2, bytes, width, weight, sums); break;
+    case 3: multiply_bytes_tile(3, bytes, width, weight, sums); break;
+    case 4: multiply_bytes_tile(4, bytes, width, weight, sums); break;
+#if TILE_ROWS > 4
+    case 5: multiply_bytes_tile(5, bytes, width, weight, sums); break;
+    case 6: multiply_bytes_tile(6, bytes, width, weight, sums); break;
+#endif
+  }
+}
+
+
+ALWAYS_INLINE floats scaled(const struct linear* layer, ints sum, int32_t row_sum, float row_scale, long column) {
+  floats x = __builtin_convertvector(sum - 128 * row_sum, floats);
+  return x * load_floats(layer->weight_scale + column) * row_scale;
+}
+
+static void run_bytes(const struct linear* layer, long row, long row_end, long group, long group_end) {
+  struct quantized rows = quantize_rows(layer, row, row_end, 0);
+  long count = row_end - row, width = rows.width;
+  long tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
+  for (; group < group_end; group++) {
+    const uint8_t* weight = (const uint8_t*)layer->weight + (size_t)group * (size_t)width * GROUP;
+    for (long tile = 0, start = 0; tile < tiles; tile++) {  // tiles of almost equal height
+      long height = (count - start) / (tiles - tile);
+      ints sums[TILE_ROWS * PANELS];
+      multiply_bytes((int)height, rows.bytes + start * width, width, weight, sums);
+      for (long m = 0; m < height; m++) {
+        floats products[PANELS];
+        for (int p = 0; p < PANELS; p++)
+          products[p] = scaled(layer, sums[m * PANELS + p], rows.sums[start + m], rows.scales[start + m],
+                               group * GROUP + p * LANES);
+        finish(layer, row + start + m, group, products);
+      }
+      start += height;
+    }
+  }
+  free(rows.memory);
+}

@@ -1,0 +1,107 @@
+// Sixteen lanes at a time, whatever the processor: clang splits these vectors into registers of its width.
+
+#ifndef TRITON_RAG_LANES_H
+#define TRITON_RAG_LANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define LANES 16
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+typedef float floats __attribute__((vector_size(64)));
+typedef int32_t ints __attribute__((vector_size(64)));
+typedef int8_t small_ints __attribute__((vector_size(16)));
+typedef uint8_t lines __attribute__((vector_size(64)));
+typedef uint8_t small_unsigned __attribute__((vector_size(16)));
+typedef _Float16 halves __attribute__((vector_size(32)));
+
+ALWAYS_INLINE floats load_floats(const float* from) {
+  floats values;
+  memcpy(&values, from, sizeof values);
+  return values;
+}
+
+ALWAYS_INLINE lines load_line(const uint8_t* from) {
+  lines values;
+  memcpy(&values, from, sizeof values);
+  return values;
+}
+
+// Sixteen numbers of two bytes.
+ALWAYS_INLINE floats load_halves(const uint16_t* from) {
+  halves values;
+  memcpy(&values, from, sizeof values);
+  return __builtin_convertvector(values, floats);
+}
+
+ALWAYS_INLINE void store_floats(float* to, floats values) { memcpy(to, &values, sizeof values); }
+
+// The first `count` lanes, zeros behind them.
+ALWAYS_INLINE floats load_some(const float* from, long count) {
+  if (count >= LANES) return load_floats(from);
+  floats values = {0};
+  memcpy(&values, from, (size_t)count * sizeof(float));
+  return values;
+}
+
+ALWAYS_INLINE void store_some(float* to, floats values, long count) {
+  memcpy(to, &values, (size_t)(count < LANES ? count : LANES) * sizeof(float));
+}
+
+ALWAYS_INLINE floats all_lanes(float value) { return (floats){0} + value; }
+
+// 0, 1, 2, ...
+ALWAYS_INLINE ints lane_numbers(void) {
+  return (ints){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+}
+
+ALWAYS_INLINE floats choose(ints condition, floats yes, floats no) {
+  return (floats)((condition & (ints)yes) | (~condition & (ints)no));
+}
+
+ALWAYS_INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
+
+ALWAYS_INLINE floats absolute(floats x) { return (floats)((ints)x & 0x7fffffff); }
+
+// Lanes are added in a tree of fixed order, so that a sum has the same bits on every path that comes here.
+ALWAYS_INLINE float sum_of_lanes(floats x) {
+  float half[8], quarter[4];
+  for (int i = 0; i < 8; i++) half[i] = x[i] + x[i + 8];
+  for (int i = 0; i < 4; i++) quarter[i] = half[i] + half[i + 4];
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+}
+
+ALWAYS_INLINE float largest_lane(floats x) {
+  float largest = x[0];
+  for (int i = 1; i < LANES; i++) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
+// Round to the nearest whole number, halves to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the whole
+// number in the lowest bits.
+ALWAYS_INLINE ints rounded(floats x) { return (ints)(x + 12582912.0f) - 0x4b400000; }
+
+// e^x to about two units in the last place: 2^n times a polynomial (Cephes' coefficients) on |r| <= ln(2) / 2.
+ALWAYS_INLINE floats exponential(floats x) {
+  x = choose(x < -87.0f, all_lanes(-87.0f), x);
+  x = choose(x > 88.0f, all_lanes(88.0f), x);
+  ints n = rounded(x * 1.44269504f);
+  floats whole = __builtin_convertvector(n, floats);
+  floats r = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+  floats p = all_lanes(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  return p * (floats)((n + 127) << 23);
+}
+
+#endif

@@ -1,0 +1,142 @@
+"""The memory of all slots' keys and values, as our attention operator reads and writes it.
+
+Keys lie in blocks of sixteen positions, channel by channel, so that one load brings a channel of sixteen
+keys; values lie position by position. The caches are bound to a session once; a step then binds the few small
+inputs that change, which takes microseconds. The graph writes the caches where they are and copies nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from generation.adapter import SlotRows
+
+LANES = 16
+"""Positions of a block of keys, and what the channels of a value are rounded up to."""
+
+Cache = npt.NDArray[np.float32 | np.int8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockedCaches:
+    """Keys and values of all layers.
+
+    Attributes:
+        keys: of each layer, (slots, kv_heads, positions / 16, head_size, 16).
+        values: of each layer, (slots, kv_heads, positions, head_size rounded up to 16).
+    """
+
+    keys: tuple[Cache, ...]
+    values: tuple[Cache, ...]
+
+    @classmethod
+    def allocate(
+        cls,
+        slots: int,
+        kv_heads: Sequence[int],
+        positions: int,
+        head_size: int,
+        dtype: type[np.float32] | type[np.int8] = np.float32,
+    ) -> Self:
+        """Allocate zeroed caches; the system gives a page when its first token is written.
+
+        Args:
+            slots: how many sequences can be in flight.
+            kv_heads: heads of each layer's cache.
+            positions: how many tokens each slot has room for, rounded up to whole blocks.
+            head_size: channels of a head.
+            dtype: what the graph writes, floats or bytes.
+        """
+        blocks, width = -(-positions // LANES), -(-head_size // LANES) * LANES
+        return cls(
+            keys=tuple(np.zeros((slots, heads, blocks, head_size, LANES), dtype) for heads in kv_heads),
+            values=tuple(np.zeros((slots, heads, blocks * LANES, width), dtype) for heads in kv_heads),
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """What all caches take together."""
+        return sum(array.nbytes for _, array in self.named())
+
+    def copy_prefix(self, source: int, target: int, tokens: int) -> None:
+        """Copy the first tokens of a slot to another one, and what else lies in their last block."""
+        blocks = -(-tokens // LANES)
+        for keys, values in zip(self.keys, self.values, strict=True):
+            keys[target, :, :blocks] = keys[source, :, :blocks]
+            values[target, :, :tokens] = values[source, :, :tokens]
+
+    def keys_of(self, layer: int, slot: int, tokens: int) -> Cache:
+        """The keys of a slot's first tokens in a layer, (kv_heads, tokens, head_size)."""
+        blocks = self.keys[layer][slot]  # (kv_heads, blocks, head_size, 16)
+        in_order: Cache = blocks.transpose(0, 1, 3, 2).reshape(len(blocks), -1, blocks.shape[2])
+        return in_order[:, :tokens]
+
+    def values_of(self, layer: int, slot: int, tokens: int) -> Cache:
+        """The values of a slot's first tokens in a layer, (kv_heads, tokens, head_size)."""
+        values: Cache = self.values[layer][slot, :, :tokens, : self.keys[layer].shape[3]]
+        return values
+
+    def named(self, what: str = "cache") -> Iterator[tuple[str, Cache]]:
+        """Every cache with the name of the graph's input, such as `key_<what>_0`."""
+        for index, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
+            yield f"key_{what}_{index}", keys
+            yield f"value_{what}_{index}", values
+
+
+class CacheBinding:
+    """A session with caches bound to it; what changes from run to run is bound for each.
+
+    Args:
+        session: the graph.
+        **caches: of all slots, by what the graph calls them; they must live as long as this.
+    """
+
+    def __init__(self, session: ort.InferenceSession, **caches: BlockedCaches) -> None:
+        self._session = session
+        self._io_binding = session.io_binding()
+        for what, each in caches.items():
+            for name, array in each.named(what):
+                self._bind(name, array)
+        for output in session.get_outputs():
+            self._io_binding.bind_output(output.name, "cpu")
+
+    def run(
+        self, inputs: Mapping[str, npt.NDArray[Any]], logits: npt.NDArray[np.float32] | None = None
+    ) -> None:
+        """Run the graph.
+
+        Args:
+            inputs: everything but the caches, by name.
+            logits: where the scores go, (outputs of all slots, vocabulary), contiguous; None for a graph
+                without.
+        """
+        for name, array in inputs.items():
+            self._bind(name, array)
+        if logits is not None:
+            self._io_binding.bind_output("logits", "cpu", 0, logits.dtype, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(self._io_binding)
+
+    def _bind(self, name: str, array: npt.NDArray[Any]) -> None:
+        self._io_binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+
+def step_inputs(rows: Sequence[SlotRows]) -> dict[str, npt.NDArray[Any]]:
+    """A step's tokens and where they belong, as the graph's inputs (`causal_graph` of the export)."""
+    lengths = np.array([len(share.token_ids) for share in rows], np.int32)
+    output_rows = [
+        row
+        for share, end in zip(rows, np.cumsum(lengths).tolist(), strict=True)
+        for row in range(end - share.outputs, end)
+    ]
+    token_ids = (token for share in rows for token in share.token_ids)
+    return {
+        "token_ids": np.fromiter(token_ids, np.int64, int(lengths.sum())),
+        "slots": np.array([share.slot for share in rows], np.int32),
+        "pasts": np.array([share.past for share in rows], np.int32),
+        "lengths": lengths,
+        "output_rows": np.array(output_rows, np.int64),
+    }
