@@ -85,6 +85,10 @@ def test_log_probabilities_come_with_the_answer_and_with_the_delta_of_their_toke
     script.infer = lambda seen: answer_outputs("x", logprobs={5: -0.5, 9: 0.0})
     answer = ask_with().call("ask", "q", logprobs=True)
     assert answer.logprobs == (TokenLogprob(5, -0.5), TokenLogprob(9, 0.0))
+    script.infer = lambda seen: answer_outputs(
+        "x", logprobs={-1: 0.0}
+    )  # as `answer` says that there are none
+    assert ask_with().call("ask", "q").logprobs == ()
     given = [{}, {5: -1.0}, {6: -0.5, 7: -8.25}]
     script.stream = lambda seen: (answer_outputs("x", logprobs=each, is_delta=True) for each in given)
     deltas = ask_with().deltas("q", logprobs=True)

@@ -113,10 +113,12 @@ def row_errors(reply: Reply) -> dict[int, str]:
 
 
 def _logprobs(reply: Reply) -> tuple[TokenLogprob, ...]:
+    """The log-probabilities; `rag` has a single -1 in place of tokens where it was not asked for them."""
     token_ids, logprobs = reply.tensors["TOKEN_IDS"], reply.tensors["TOKEN_LOGPROBS"]
     if token_ids.shape != logprobs.shape:
         raise ProtocolError(
             f"the reply has {token_ids.size} tokens, but log-probabilities of {logprobs.size}; "
             "see the server's log"
         )
-    return tuple(map(TokenLogprob, token_ids[0].tolist(), logprobs[0].tolist()))
+    pairs = zip(token_ids[0].tolist(), logprobs[0].tolist(), strict=True)
+    return tuple(TokenLogprob(token_id, logprob) for token_id, logprob in pairs if token_id >= 0)

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from answering.errors import IncompleteStreamError
 
+NO_TOKEN = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -55,14 +57,18 @@ class GatheredAnswer:
     logprobs: tuple[float, ...] = ()
 
     def outputs(self) -> dict[str, npt.NDArray[Any]]:
-        """The output tensors of `answer`, by name, one row each."""
+        """The output tensors of `answer`, by name, one row each.
+
+        Where there are no tokens, a single -1 stands in their place: Triton's response cache keeps no reply
+        that has an empty tensor.
+        """
         return {
             "ANSWER": np.array([[self.text]], np.object_),
             "FINISH_REASON": np.array([[self.finish_reason.encode()]], np.object_),
             "PROMPT_TOKENS": np.array([[self.prompt_tokens]], np.int32),
             "ANSWER_TOKENS": np.array([[self.answer_tokens]], np.int32),
-            "TOKEN_IDS": np.array([self.token_ids], np.int32),  # (1, tokens)
-            "TOKEN_LOGPROBS": np.array([self.logprobs], np.float32),  # (1, tokens)
+            "TOKEN_IDS": np.array([self.token_ids or (NO_TOKEN,)], np.int32),  # (1, tokens)
+            "TOKEN_LOGPROBS": np.array([self.logprobs or (0.0,)], np.float32),  # (1, tokens)
         }
 
 
