@@ -20,6 +20,8 @@ def tensors(text, finish_reason, tokens, title):
         pb_utils.Tensor("FINISH_REASON", np.array([[finish_reason]], dtype=np.object_)),
         pb_utils.Tensor("PROMPT_TOKENS", np.array([[7]], dtype=np.int32)),
         pb_utils.Tensor("ANSWER_TOKENS", np.array([[tokens]], dtype=np.int32)),
+        pb_utils.Tensor("TOKEN_IDS", np.empty((1, 0), dtype=np.int32)),
+        pb_utils.Tensor("TOKEN_LOGPROBS", np.empty((1, 0), dtype=np.float32)),
         pb_utils.Tensor("PASSAGES_USED", np.array([[1]], dtype=np.int32)),
         pb_utils.Tensor("PASSAGE_SCORE", np.zeros((1, len(titles[0])), dtype=np.float32)),
         *(

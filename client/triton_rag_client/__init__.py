@@ -25,7 +25,7 @@ from triton_rag_client.errors import (
     UnavailableError,
 )
 from triton_rag_client.options import AskOptions, RetrieveOptions, Retriever
-from triton_rag_client.results import Answer, Delta, Passage, ServerMetadata
+from triton_rag_client.results import Answer, Delta, Passage, ServerMetadata, TokenLogprob
 
 __all__ = [
     "AccessDeniedError",
@@ -52,5 +52,6 @@ __all__ = [
     "ServerError",
     "ServerMetadata",
     "TlsFiles",
+    "TokenLogprob",
     "UnavailableError",
 ]

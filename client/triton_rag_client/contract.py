@@ -26,7 +26,7 @@ __all__ = [
     "TensorContract",
 ]
 
-DataType = Literal["BYTES", "FP32", "INT32", "INT64"]
+DataType = Literal["BOOL", "BYTES", "FP32", "INT32", "INT64"]
 """The types as the KServe protocol names them; `config.pbtxt` writes BYTES as TYPE_STRING."""
 
 ROWS_PER_REQUEST: Final = 64
@@ -80,11 +80,15 @@ _RETRIEVAL_OPTIONS: Final = (
 )
 _GENERATION_OPTIONS: Final = (
     TensorContract("MAX_TOKENS", "INT32", (1,), optional=True),
+    TensorContract("MIN_TOKENS", "INT32", (1,), optional=True),
     TensorContract("TEMPERATURE", "FP32", (1,), optional=True),
     TensorContract("TOP_K", "INT32", (1,), optional=True),
     TensorContract("TOP_P", "FP32", (1,), optional=True),
     TensorContract("SEED", "INT64", (1,), optional=True),
+    TensorContract("REPETITION_PENALTY", "FP32", (1,), optional=True),
     TensorContract("STOP", "BYTES", (-1,), optional=True),
+    TensorContract("STOP_TOKENS", "INT32", (-1,), optional=True),
+    TensorContract("LOGPROBS", "BOOL", (1,), optional=True),
 )
 _PASSAGES: Final = (
     TensorContract("PASSAGE_ID", "BYTES", (-1,)),
@@ -97,6 +101,8 @@ _ANSWER_FACTS: Final = (
     TensorContract("FINISH_REASON", "BYTES", (1,)),
     TensorContract("PROMPT_TOKENS", "INT32", (1,)),
     TensorContract("ANSWER_TOKENS", "INT32", (1,)),
+    TensorContract("TOKEN_IDS", "INT32", (-1,)),
+    TensorContract("TOKEN_LOGPROBS", "FP32", (-1,)),
     TensorContract("PASSAGES_USED", "INT32", (1,)),
 )
 

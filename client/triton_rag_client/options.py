@@ -35,16 +35,26 @@ class AskOptions(RetrieveOptions, total=False):
     Keys:
         max_tokens: Most tokens of the answer, from 1 to the limit of the repository (512 unless built
             otherwise).
+        min_tokens: Fewest tokens of the answer, 0 to max_tokens: no token ends it before; a string of `stop`
+            does.
         temperature: 0 (greedy, the same answer each time) to 2.
         top_k: Sample among the k likeliest tokens, 0 (off) to 1000.
         top_p: Sample among the likeliest tokens that together have this probability, above 0 to 1 (off).
         seed: Of the sampling, 0 to 2^63 - 1.
+        repetition_penalty: Above 1, tokens that stand in prompt or answer already (of T5 and BART: in the
+            answer) become less probable, below 1 more; 0.1 to 10, 1 is off.
         stop: Strings that end the answer: up to 8, each of 1 to 64 characters.
+        stop_tokens: Up to 16 ids of tokens that end the answer, beside the model's own. They are not in it.
+        logprobs: Whether the answer, or each delta, comes with the log-probabilities of its tokens.
     """
 
     max_tokens: int | None
+    min_tokens: int | None
     temperature: float | None
     top_k: int | None
     top_p: float | None
     seed: int | None
+    repetition_penalty: float | None
     stop: Sequence[str] | None
+    stop_tokens: Sequence[int] | None
+    logprobs: bool | None

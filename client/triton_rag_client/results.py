@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Answer", "Delta", "Passage", "ServerMetadata"]
+__all__ = ["Answer", "Delta", "Passage", "ServerMetadata", "TokenLogprob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,20 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of an answer, and how probable the model found it.
+
+    Attributes:
+        token_id: The token.
+        logprob: The natural logarithm of its probability by the model's own scores, before
+            `repetition_penalty`, `min_tokens`, `temperature`, `top_k` and `top_p` change them; 0 is certain.
+    """
+
+    token_id: int
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer.
 
@@ -38,6 +52,7 @@ class Answer:
         finish_reason: `stop` (the model ended, or a stop string came) or `length` (max_tokens reached).
         prompt_tokens: Tokens of the prompt.
         answer_tokens: Tokens of the answer.
+        logprobs: Of each of these tokens, where `logprobs` was asked for; else empty.
     """
 
     text: str
@@ -46,6 +61,7 @@ class Answer:
     finish_reason: str
     prompt_tokens: int
     answer_tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,8 @@ class Delta:
         finish_reason: None until the last delta; then `stop` or `length`.
         prompt_tokens: Tokens of the prompt.
         answer_tokens: Tokens of the answer so far.
+        logprobs: Of each token since the delta before, where `logprobs` was asked for; else empty. The text
+            of a token may come in a later delta.
     """
 
     text: str
@@ -67,6 +85,7 @@ class Delta:
     finish_reason: str | None
     prompt_tokens: int
     answer_tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from triton_rag_client.results import Delta, Passage
+    from triton_rag_client.results import Delta, Passage, TokenLogprob
 
-__all__ = ["printable", "show_deltas", "show_sources", "waiting"]
+__all__ = ["printable", "show_deltas", "show_logprobs", "show_sources", "waiting"]
 
 
 @contextmanager
@@ -39,12 +40,14 @@ def printable(text: str) -> str:
 
 
 def show_deltas(deltas: Iterable[Delta]) -> Delta | None:
-    """Write an answer as it comes; the first delta and all facts of the last, in one."""
+    """Write an answer as it comes; the facts of all its deltas, in one."""
     stream = iter(deltas)
     with waiting("searching, reading …"):
         first = last = next(stream, None)
+    logprobs: list[TokenLogprob] = []
     while last is not None:
         typer.echo(printable(last.text), nl=False)
+        logprobs += last.logprobs
         following = next(stream, None)
         if following is None:
             break
@@ -52,8 +55,12 @@ def show_deltas(deltas: Iterable[Delta]) -> Delta | None:
     typer.echo()
     if first is None or last is None:
         return None
-    return type(last)(
-        "", first.passages, first.passages_used, last.finish_reason, last.prompt_tokens, last.answer_tokens
+    return replace(
+        last,
+        text="",
+        passages=first.passages,
+        passages_used=first.passages_used,
+        logprobs=tuple(logprobs),
     )
 
 
@@ -66,3 +73,13 @@ def show_sources(passages: Iterable[Passage], used: int) -> None:
         )
         dropped = "" if number <= used else "  (did not fit into the prompt)"
         typer.echo(f"[{number}] {title}{source}  (score {passage.score:.3f}){dropped}")
+
+
+def show_logprobs(logprobs: Sequence[TokenLogprob]) -> None:
+    """Write how sure the model was of an answer's tokens; nothing when it was not asked."""
+    if logprobs:
+        values = [each.logprob for each in logprobs]
+        mean = sum(values) / len(values)
+        typer.echo(
+            f"log-probability of {len(values)} tokens: {mean:.3f} in the mean, {min(values):.3f} at least"
+        )

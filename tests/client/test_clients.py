@@ -21,6 +21,7 @@ from triton_rag_client import (
     Passage,
     ProtocolError,
     RowsRefusedError,
+    TokenLogprob,
 )
 
 
@@ -39,8 +40,12 @@ def test_options_arrive_as_the_tensors_of_the_contract_and_others_do_not(ask_wit
         "temperature": 0.5,
         "top_k": 40,
         "top_p": 0.75,
+        "min_tokens": 2,
+        "repetition_penalty": 1.25,
+        "logprobs": True,
     }
-    ask_with().call("ask", "q ü", **options, seed=2**63 - 1, stop=["\n", "ü"])
+    lists = {"stop": ["\n", "ü"], "stop_tokens": [2, 0]}
+    ask_with().call("ask", "q ü", **options, **lists, seed=2**63 - 1)
     (seen,) = script.requests
     assert seen.model == "rag"
     assert seen.inputs == {
@@ -48,6 +53,7 @@ def test_options_arrive_as_the_tensors_of_the_contract_and_others_do_not(ask_wit
         **{name.upper(): [value] for name, value in options.items()},
         "SEED": [2**63 - 1],
         "STOP": ["\n", "ü"],
+        "STOP_TOKENS": [2, 0],
     }
     script.requests.clear()
     ask_with().call("ask", "q", seed=None)
@@ -56,7 +62,8 @@ def test_options_arrive_as_the_tensors_of_the_contract_and_others_do_not(ask_wit
 
 def test_stream_gives_passages_first_and_the_finish_reason_last(ask_with, script):
     script.stream = lambda seen: delta_outputs("Ein ", "Wört", "chen 🧪\u2028")
-    deltas = ask_with().deltas("q", max_tokens=3, stop=["x"], temperature=0.25, seed=2**63 - 1)
+    options = {"max_tokens": 3, "stop": ["x"], "stop_tokens": [4, 5], "temperature": 0.25, "logprobs": True}
+    deltas = ask_with().deltas("q", **options, seed=2**63 - 1)
     assert [delta.text for delta in deltas] == ["Ein ", "Wört", "chen 🧪\u2028"]
     assert [len(delta.passages) for delta in deltas] == [2, 0, 0]
     assert [delta.finish_reason for delta in deltas] == [None, None, "stop"]
@@ -67,9 +74,25 @@ def test_stream_gives_passages_first_and_the_finish_reason_last(ask_with, script
         "QUERY": ["q"],
         "MAX_TOKENS": [3],
         "STOP": ["x"],
+        "STOP_TOKENS": [4, 5],
         "TEMPERATURE": [0.25],
+        "LOGPROBS": [True],
         "SEED": [2**63 - 1],
     }
+
+
+def test_log_probabilities_come_with_the_answer_and_with_the_delta_of_their_tokens(ask_with, script):
+    script.infer = lambda seen: answer_outputs("x", logprobs={5: -0.5, 9: 0.0})
+    answer = ask_with().call("ask", "q", logprobs=True)
+    assert answer.logprobs == (TokenLogprob(5, -0.5), TokenLogprob(9, 0.0))
+    script.infer = lambda seen: answer_outputs(
+        "x", logprobs={-1: 0.0}
+    )  # as `answer` says that there are none
+    assert ask_with().call("ask", "q").logprobs == ()
+    given = [{}, {5: -1.0}, {6: -0.5, 7: -8.25}]
+    script.stream = lambda seen: (answer_outputs("x", logprobs=each, is_delta=True) for each in given)
+    deltas = ask_with().deltas("q", logprobs=True)
+    assert [{each.token_id: each.logprob for each in delta.logprobs} for delta in deltas] == given
 
 
 def test_retrieve_leaves_out_the_padding_of_short_rows(ask_with, script):
@@ -182,6 +205,7 @@ def test_metadata_says_who_the_server_is(ask_with):
         ({"ANSWER": texts(["x"], ["y"])}, r"has shape \[2, 1\], but 1 rows"),
         ({"ANSWER": np.array([[b"\xff"]], dtype=np.object_)}, "cannot be read"),
         ({"PASSAGE_ID": texts(["a", "b", "c"])}, "do not fit together"),
+        ({"TOKEN_IDS": np.array([[1, 2]], np.int32)}, "2 tokens, but log-probabilities of 0"),
     ],
 )
 def test_a_reply_against_the_contract_is_refused(ask_with, script, change, said):
@@ -202,6 +226,9 @@ def test_values_that_cannot_be_sent_are_refused_before_they_are(ask_with, script
         ({"temperature": "hot"}, "TEMPERATURE is 'hot': it must be a number"),
         ({"stop": "x"}, "STOP is 'x': it must be a list"),
         ({"stop": [b"x"]}, "STOP is b'x': it must be a string"),
+        ({"stop_tokens": 5}, "STOP_TOKENS is 5: it must be a list"),
+        ({"stop_tokens": ["x"]}, "STOP_TOKENS is 'x': it must be a whole number"),
+        ({"logprobs": 1}, "LOGPROBS is 1: it must be True or False"),
         ({"retriever": 3}, "RETRIEVER is 3: it must be a string"),
     ):
         with pytest.raises(InvalidRequestError, match=said):

@@ -4,7 +4,16 @@ import re
 import tomllib
 from pathlib import Path
 
-from generation.options import MAX_SEED, MAX_STOP_CHARACTERS, MAX_STOP_STRINGS, MAX_TEMPERATURE, MAX_TOP_K
+from generation.options import (
+    MAX_REPETITION_PENALTY,
+    MAX_SEED,
+    MAX_STOP_CHARACTERS,
+    MAX_STOP_STRINGS,
+    MAX_STOP_TOKENS,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+    MIN_REPETITION_PENALTY,
+)
 from generation.options import OPTION_NAMES as GENERATOR_OPTIONS
 from triton_rag_export.recipe import GeneratorRecipe, RetrievalRecipe, ServingRecipe
 
@@ -35,6 +44,8 @@ def test_defaults_and_limits_of_options_are_those_of_the_code() -> None:
     assert (
         cells("`STOP`")[2] == f"at most {MAX_STOP_STRINGS} strings of 1 to {MAX_STOP_CHARACTERS} characters"
     )
+    assert cells("`REPETITION_PENALTY`")[2] == f"{MIN_REPETITION_PENALTY:g} to {MAX_REPETITION_PENALTY:g}"
+    assert cells("`STOP_TOKENS`")[2] == f"at most {MAX_STOP_TOKENS} ids of the generator's tokens"
     assert MAX_SEED == 2**63 - 1
 
 

@@ -13,7 +13,7 @@ from tritonclient.utils import serialize_byte_tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NUMPY_TYPES = {"FP32": "<f4", "INT32": "<i4", "INT64": "<i8"}
+NUMPY_TYPES = {"BOOL": "?", "FP32": "<f4", "INT32": "<i4", "INT64": "<i8"}
 
 
 class ScriptedError(Exception):
@@ -83,6 +83,7 @@ def answer_outputs(
     finish_reason: str = "stop",
     is_delta: bool = False,
     ids: list[str] | None = None,
+    logprobs: dict[int, float] | None = None,
 ) -> dict[str, np.ndarray]:
     one = np.ones((1, 1), np.int32)
     return {
@@ -90,6 +91,8 @@ def answer_outputs(
         "FINISH_REASON": texts([finish_reason]),
         "PROMPT_TOKENS": one * 7,
         "ANSWER_TOKENS": one * tokens,
+        "TOKEN_IDS": np.array([list(logprobs or ())], np.int32),
+        "TOKEN_LOGPROBS": np.array([list((logprobs or {}).values())], np.float32),
         "PASSAGES_USED": one,
         **passage_outputs(["a", "b"] if ids is None else ids),
     }

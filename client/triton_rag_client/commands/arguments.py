@@ -24,12 +24,16 @@ __all__ = [
     "Connection",
     "Headers",
     "KeyFile",
+    "Logprobs",
     "MaxTokens",
+    "MinTokens",
     "PassagesK",
     "Query",
+    "RepetitionPenalty",
     "RetrieverName",
     "Seed",
     "Stop",
+    "StopTokens",
     "Temperature",
     "TimeoutS",
     "TopK",
@@ -54,6 +58,9 @@ PassagesK: TypeAlias = Annotated[
 MaxTokens: TypeAlias = Annotated[
     int | None, typer.Option(help="Most tokens of the answer.  [default: the repository's]")
 ]
+MinTokens: TypeAlias = Annotated[
+    int | None, typer.Option(help="Fewest tokens of the answer, 0 to --max-tokens.  [default: 0]")
+]
 Temperature: TypeAlias = Annotated[
     float | None, typer.Option(help="0 (greedy, the same answer each time) to 2.  [default: 0]")
 ]
@@ -65,8 +72,20 @@ TopP: TypeAlias = Annotated[
     typer.Option(help="Sample among the likeliest tokens of this probability, up to 1 (off).  [default: 1]"),
 ]
 Seed: TypeAlias = Annotated[int | None, typer.Option(help="Of the sampling, 0 to 2^63 - 1.")]
+RepetitionPenalty: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        help="Above 1, tokens that stand there already become less probable; 0.1 to 10.  [default: 1]"
+    ),
+]
 Stop: TypeAlias = Annotated[
     list[str] | None, typer.Option(help="A string that ends the answer; may be given up to 8 times.")
+]
+StopTokens: TypeAlias = Annotated[
+    list[int] | None, typer.Option(help="Id of a token that ends the answer; may be given up to 16 times.")
+]
+Logprobs: TypeAlias = Annotated[
+    bool, typer.Option("--logprobs", help="Log-probabilities of the answer's tokens; --json prints each.")
 ]
 
 Url: TypeAlias = Annotated[

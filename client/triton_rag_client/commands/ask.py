@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 import typer
 
 from triton_rag_client.commands import arguments as given
 from triton_rag_client.options import AskOptions
-from triton_rag_client.terminal import show_deltas, show_sources, waiting
+from triton_rag_client.terminal import show_deltas, show_logprobs, show_sources, waiting
+
+if TYPE_CHECKING:
+    from triton_rag_client.results import Delta
 
 __all__ = ["ask"]
 
@@ -19,11 +23,15 @@ def ask(
     retriever: given.RetrieverName = None,
     passages_k: given.PassagesK = None,
     max_tokens: given.MaxTokens = None,
+    min_tokens: given.MinTokens = None,
     temperature: given.Temperature = None,
     top_k: given.TopK = None,
     top_p: given.TopP = None,
     seed: given.Seed = None,
+    repetition_penalty: given.RepetitionPenalty = None,
     stop: given.Stop = None,
+    stop_tokens: given.StopTokens = None,
+    logprobs: given.Logprobs = False,
     as_json: given.AsJson = False,
     url: given.Url = given.DEFAULT_URL,
     timeout_s: given.TimeoutS = 120.0,
@@ -37,11 +45,15 @@ def ask(
         retriever=retriever,
         passages_k=passages_k,
         max_tokens=max_tokens,
+        min_tokens=min_tokens,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         seed=seed,
+        repetition_penalty=repetition_penalty,
         stop=stop or None,
+        stop_tokens=stop_tokens or None,
+        logprobs=logprobs or None,
     )
     connection = given.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     with connection.client() as client:
@@ -52,7 +64,12 @@ def ask(
             return
         facts = show_deltas(client.stream(given.query_text(query), **options))
     if facts is not None:
-        typer.echo()
-        show_sources(facts.passages, facts.passages_used)
-        if facts.finish_reason == "length":
-            typer.echo("(the answer was cut at max_tokens; a larger --max-tokens shows more)", err=True)
+        _show_facts(facts)
+
+
+def _show_facts(facts: Delta) -> None:
+    typer.echo()
+    show_sources(facts.passages, facts.passages_used)
+    show_logprobs(facts.logprobs)
+    if facts.finish_reason == "length":
+        typer.echo("(the answer was cut at max_tokens; a larger --max-tokens shows more)", err=True)

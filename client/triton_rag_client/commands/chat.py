@@ -22,10 +22,12 @@ def chat(
     retriever: given.RetrieverName = None,
     passages_k: given.PassagesK = None,
     max_tokens: given.MaxTokens = None,
+    min_tokens: given.MinTokens = None,
     temperature: given.Temperature = None,
     top_k: given.TopK = None,
     top_p: given.TopP = None,
     seed: given.Seed = None,
+    repetition_penalty: given.RepetitionPenalty = None,
     url: given.Url = given.DEFAULT_URL,
     timeout_s: given.TimeoutS = 120.0,
     headers: given.Headers = None,
@@ -38,10 +40,12 @@ def chat(
         retriever=retriever,
         passages_k=passages_k,
         max_tokens=max_tokens,
+        min_tokens=min_tokens,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         seed=seed,
+        repetition_penalty=repetition_penalty,
     )
     connection = given.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     with connection.client() as client:

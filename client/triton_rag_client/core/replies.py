@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from triton_rag_client.core.tensors import decode_tensor
 from triton_rag_client.errors import ProtocolError
-from triton_rag_client.results import Answer, Delta, Passage
+from triton_rag_client.results import Answer, Delta, Passage, TokenLogprob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,6 +72,7 @@ def answer(reply: Reply) -> Answer:
         finish_reason=reply.text("FINISH_REASON"),
         prompt_tokens=reply.number("PROMPT_TOKENS"),
         answer_tokens=reply.number("ANSWER_TOKENS"),
+        logprobs=_logprobs(reply),
     )
 
 
@@ -84,6 +85,7 @@ def delta(reply: Reply) -> Delta:
         finish_reason=reply.text("FINISH_REASON") or None,
         prompt_tokens=reply.number("PROMPT_TOKENS"),
         answer_tokens=reply.number("ANSWER_TOKENS"),
+        logprobs=_logprobs(reply),
     )
 
 
@@ -108,3 +110,15 @@ def vectors(reply: Reply) -> list[npt.NDArray[np.float32]]:
 def row_errors(reply: Reply) -> dict[int, str]:
     """Row number to the reason why that row was refused."""
     return {row: str(reason) for row, reason in enumerate(reply.tensors["ERROR"].flat) if reason}
+
+
+def _logprobs(reply: Reply) -> tuple[TokenLogprob, ...]:
+    """The log-probabilities; `rag` has a single -1 in place of tokens where it was not asked for them."""
+    token_ids, logprobs = reply.tensors["TOKEN_IDS"], reply.tensors["TOKEN_LOGPROBS"]
+    if token_ids.shape != logprobs.shape:
+        raise ProtocolError(
+            f"the reply has {token_ids.size} tokens, but log-probabilities of {logprobs.size}; "
+            "see the server's log"
+        )
+    pairs = zip(token_ids[0].tolist(), logprobs[0].tolist(), strict=True)
+    return tuple(TokenLogprob(token_id, logprob) for token_id, logprob in pairs if token_id >= 0)

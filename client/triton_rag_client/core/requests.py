@@ -78,5 +78,5 @@ def _elements(name: str, value: object, dims: tuple[int, ...]) -> tuple[object, 
     if dims != (-1,):
         return (value,)
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-        raise InvalidRequestError(f"{name.upper()} is {value!r}: it must be a list of strings")
+        raise InvalidRequestError(f"{name.upper()} is {value!r}: it must be a list")
     return tuple(value)

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["InputTensor", "OutputTensor", "decode_tensor", "decode_values", "encode_tensor"]
 
 _NUMPY_TYPES: Final[Mapping[str, np.dtype[Any]]] = {
+    "BOOL": np.dtype(np.bool_),
     "FP32": np.dtype("<f4"),
     "INT32": np.dtype("<i4"),
     "INT64": np.dtype("<i8"),
 }
 _JSON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "BOOL": (bool,),
     "BYTES": (str,),
     "FP32": (int, float),
     "INT32": (int,),
@@ -99,7 +101,7 @@ def encode_tensor(
 
 
 def decode_tensor(contract: TensorContract, tensor: OutputTensor) -> npt.NDArray[Any]:
-    """The elements of an output: float32, int32 or int64, or `str` objects for BYTES.
+    """The elements of an output in NumPy's type of the same name, or `str` objects for BYTES.
 
     Raises:
         ProtocolError: Type, shape or size is not what the contract says, or a string is not UTF-8.
@@ -145,6 +147,8 @@ def _checked(contract: TensorContract, value: object) -> str | int | float:
             return _text(value)
         if contract.data_type == "FP32":
             return _float32(value)
+        if contract.data_type == "BOOL":
+            return _boolean(value)
         return _integer(value, np.iinfo(_NUMPY_TYPES[contract.data_type]))
     except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"{contract.name} is {_shortened(value)}: {error}") from error
@@ -169,6 +173,12 @@ def _float32(value: object) -> float:
     if not abs(number) <= float(np.finfo(np.float32).max):
         raise ValueError("it must be a finite number of 32 bits")
     return number
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError("it must be True or False")
+    return bool(value)
 
 
 def _integer(value: object, limits: np.iinfo[Any]) -> int:

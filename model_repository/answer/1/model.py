@@ -11,8 +11,10 @@ from answering import AnsweringError, Delta, gather, read_timeout_us
 
 logger = logging.getLogger(__name__)
 
-ANSWER_OUTPUTS = ["ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS"]
-GENERATOR_OUTPUTS = [*ANSWER_OUTPUTS, "REQUEST_KEY", "ERROR", "ERROR_STATUS"]
+GENERATOR_OUTPUTS = [
+    *("ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS", "TOKEN_IDS", "TOKEN_LOGPROBS"),
+    *("REQUEST_KEY", "ERROR", "ERROR_STATUS"),
+]
 
 
 class TritonPythonModel:
@@ -39,12 +41,7 @@ class TritonPythonModel:
             reason = f"the answer failed ({error!r}); see the server's log"
             response = pb_utils.InferenceResponse(error=_error(reason, "INTERNAL"))
         else:
-            tensors = [
-                _tensor("ANSWER", answer.text, np.object_),
-                _tensor("FINISH_REASON", answer.finish_reason.encode(), np.object_),
-                _tensor("PROMPT_TOKENS", answer.prompt_tokens, np.int32),
-                _tensor("ANSWER_TOKENS", answer.answer_tokens, np.int32),
-            ]
+            tensors = [pb_utils.Tensor(*output) for output in answer.outputs().items()]
             response = pb_utils.InferenceResponse(output_tensors=tensors)
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
@@ -58,18 +55,13 @@ class TritonPythonModel:
         for response in forwarded.exec(decoupled=True):
             if response.has_error():
                 raise _GeneratorError(response.error())
-            values = {tensor.name(): tensor.as_numpy().reshape(-1)[0] for tensor in response.output_tensors()}
-            if values:  # the final response of a decoupled model is empty
-                if values["ERROR"]:
-                    raise _GeneratorError(_error(values["ERROR"].decode(), values["ERROR_STATUS"].decode()))
+            outputs = {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
+            if outputs:  # the final response of a decoupled model is empty
+                if error := outputs["ERROR"].item():
+                    raise _GeneratorError(_error(error.decode(), outputs["ERROR_STATUS"].item().decode()))
                 if sender.is_cancelled():
-                    _cancel(values["REQUEST_KEY"])
-                yield Delta(
-                    text=values["ANSWER_DELTA"],
-                    finish_reason=values["FINISH_REASON"].decode(),
-                    prompt_tokens=int(values["PROMPT_TOKENS"]),
-                    answer_tokens=int(values["ANSWER_TOKENS"]),
-                )
+                    _cancel(outputs["REQUEST_KEY"].item())
+                yield Delta.of_outputs(outputs)
 
 
 def _cancel(key: bytes) -> None:

@@ -14,6 +14,7 @@ from generation import (
     GenerationOptions,
     Outbox,
     read_timeout_s,
+    response_outputs,
 )
 from generation.loading import load_engine
 from generation.metrics import MetricsPublisher
@@ -71,15 +72,7 @@ class _ResponseSink:
         self._passages = {name: tensors.get(name, empty) for name, empty in NO_PASSAGES.items()}
 
     def send(self, delta: Delta, error: str = "", status: str = "") -> None:
-        outputs = {
-            "ANSWER_DELTA": np.array([[delta.text.encode()]], np.object_),
-            "FINISH_REASON": np.array([[delta.finish_reason.encode()]], np.object_),
-            "PROMPT_TOKENS": np.array([[delta.prompt_tokens]], np.int32),
-            "ANSWER_TOKENS": np.array([[delta.answer_tokens]], np.int32),
-            "ERROR": np.array([[error.encode()]], np.object_),
-            "ERROR_STATUS": np.array([[status.encode()]], np.object_),
-        }
-        outputs |= self._same | self._passages
+        outputs = response_outputs(delta, error, status) | self._same | self._passages
         self._passages = NO_PASSAGES
         # Named, so that they outlive send(), which drops unrequested ones without the GIL.
         tensors = [pb_utils.Tensor(*output) for output in outputs.items()]

@@ -26,6 +26,10 @@ EVERY_OPTION = {
     "top_p": 0.75,
     "seed": 7,
     "stop": "END",
+    "min_tokens": 2,
+    "repetition_penalty": 1.25,
+    "stop_tokens": 2,
+    "logprobs": True,
 }
 
 
@@ -39,9 +43,11 @@ def test_ask_streams_the_answer_and_lists_its_sources(command_line, url, script)
 def test_every_option_of_the_contract_can_be_given_to_ask(command_line, url, script):
     script.infer = lambda seen: answer_outputs("x")
     assert set(EVERY_OPTION) == set(OPTIONS)
-    words = [
-        word for name, value in EVERY_OPTION.items() for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    words = []
+    for name, value in EVERY_OPTION.items():
+        words += (
+            [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", str(value)]
+        )
     code, out, _ = command_line("ask", "q", "--json", "--url", url, "--header", "x-tenant: 7", *words)
     assert code == 0
     assert json.loads(out)["passages"][1] == {
@@ -54,6 +60,21 @@ def test_every_option_of_the_contract_can_be_given_to_ask(command_line, url, scr
     (seen,) = script.requests
     assert seen.inputs == {"QUERY": ["q"], **{name.upper(): [value] for name, value in EVERY_OPTION.items()}}
     assert seen.headers["x-tenant"] == "7"
+
+
+def test_log_probabilities_are_shown_in_short_or_each_as_json(command_line, url, script):
+    script.stream = lambda seen: iter(
+        [
+            answer_outputs("a", finish_reason="", logprobs={5: -0.5}, is_delta=True),
+            answer_outputs("b", logprobs={6: -2.0, 7: -0.125}, is_delta=True),
+        ]
+    )
+    script.infer = lambda seen: answer_outputs("ab", logprobs={5: -0.5})
+    shown = command_line("ask", "q", "--logprobs", "--url", url).out
+    assert shown.endswith("\nlog-probability of 3 tokens: -0.875 in the mean, -2.000 at least\n")
+    found = json.loads(command_line("ask", "q", "--logprobs", "--json", "--url", url).out)
+    assert found["logprobs"] == [{"token_id": 5, "logprob": -0.5}]
+    assert [seen.inputs["LOGPROBS"] for seen in script.requests] in ([[True]] * 2, [True, [True]])
 
 
 def test_ask_reads_a_question_from_standard_input(command_line, url, script, monkeypatch):

@@ -10,6 +10,7 @@ from triton_rag_client.errors import InvalidRequestError, ProtocolError
 
 STRINGS = TensorContract("STOP", "BYTES", (-1,))
 VALUES = {
+    "BOOL": st.booleans(),
     "BYTES": st.text(st.characters(exclude_categories=["Cs"])),
     "FP32": st.floats(width=32, allow_nan=False, allow_infinity=False),
     "INT32": st.integers(-(2**31), 2**31 - 1),
@@ -57,7 +58,13 @@ def test_bytes_that_do_not_hold_what_the_shape_says_are_refused(raw):
 
 @pytest.mark.parametrize(
     ("data_type", "dims", "value"),
-    [("BYTES", (1,), 3), ("INT32", (1,), "3"), ("INT32", (1,), [1, 2]), ("FP32", (-1,), None)],
+    [
+        ("BOOL", (1,), 1),
+        ("BYTES", (1,), 3),
+        ("INT32", (1,), "3"),
+        ("INT32", (1,), [1, 2]),
+        ("FP32", (-1,), None),
+    ],
 )
 def test_json_against_the_contract_is_refused(data_type, dims, value):
     with pytest.raises(ProtocolError, match="should be"):

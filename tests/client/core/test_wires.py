@@ -21,6 +21,8 @@ VALUES = {
     "FINISH_REASON": "",
     "PROMPT_TOKENS": 1,
     "ANSWER_TOKENS": 1,
+    "TOKEN_IDS": [],
+    "TOKEN_LOGPROBS": [],
     "PASSAGES_USED": 1,
     "PASSAGE_ID": ["a", "b"],
     "PASSAGE_TITLE": ["a", "b"],
@@ -115,7 +117,8 @@ def test_a_grpc_reply_without_raw_contents_is_told_as_such():
 
 
 def test_both_wires_send_the_same_bytes():
-    call = ask_call("ü", {"max_tokens": 3, "stop": ["a", "b"], "temperature": 0.5})
+    options = {"max_tokens": 3, "stop": ["a", "b"], "stop_tokens": [1], "temperature": 0.5, "logprobs": True}
+    call = ask_call("ü", options)
     message = GrpcWire().infer_request(call, 2.0).message
     request = HttpWire().infer_request(call, 2.0)
     size = int(request.headers["inference-header-content-length"])
@@ -131,6 +134,7 @@ def test_no_time_left_is_not_sent_as_no_limit():
 
 def test_inputs_have_the_types_and_shapes_of_the_contract():
     options = {"retriever": "bm25", "passages_k": 1, "seed": 1, "stop": ["a", "b"], "top_p": 1.0}
+    options |= {"min_tokens": 1, "repetition_penalty": 1.5, "stop_tokens": [1, 2], "logprobs": False}
     call = ask_call("q", options)
     contract = {tensor.name: tensor for tensor in MODELS["rag"].inputs}
     for tensor in call.inputs:

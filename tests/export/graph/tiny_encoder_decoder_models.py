@@ -150,12 +150,12 @@ def reference_logits(model: PreTrainedModel, source: list[int], target: list[int
     return output.logits[0].numpy()
 
 
-def reference_answer(model: PreTrainedModel, source: list[int], tokens: int) -> list[int]:
+def reference_answer(model: PreTrainedModel, source: list[int], tokens: int, **options: float) -> list[int]:
     """What transformers answers greedily, its start and end tokens taken off."""
     starts = len(described(model).start_token_ids)
     with torch.inference_mode():
         ids = model.generate(
-            torch.tensor([source]), do_sample=False, num_beams=1, max_new_tokens=tokens + starts
+            torch.tensor([source]), do_sample=False, num_beams=1, max_new_tokens=tokens + starts, **options
         )[0].tolist()
     answer = ids[starts:]
     return answer[: answer.index(END)] if END in answer else answer[:tokens]

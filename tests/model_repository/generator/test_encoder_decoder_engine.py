@@ -38,8 +38,9 @@ def make(name, tokenizer, tmp_path_factory) -> Callable[..., Engine]:
     return make
 
 
-def answers(engine: Engine, submit, lengths: tuple[int, ...]) -> list[str]:
-    collected = [submit(engine, random_tokens(length, seed=length), max_tokens=16) for length in lengths]
+def answers(engine: Engine, submit, lengths: tuple[int, ...], **options: object) -> list[str]:
+    asked = {"max_tokens": 16} | options
+    collected = [submit(engine, random_tokens(length, seed=length), **asked) for length in lengths]
     run_until_idle(engine)
     return [collector.answer().text for collector in collected]
 
@@ -52,6 +53,18 @@ def test_answers_are_those_of_transformers(name, make, tokenizer, submit):
 
     assert given == [tokenizer.decode(ids) for ids in expected]
     assert len(set(given)) > 1
+
+
+@pytest.mark.parametrize("penalty", [0.7, 1.3, 4.0])
+def test_repetition_is_penalized_in_the_answer_as_transformers_does(name, penalty, make, tokenizer, submit):
+    model = MODELS[name]()
+    penalized = {"repetition_penalty": penalty}
+    expected = [reference_answer(model, random_tokens(n, seed=n), 16, **penalized) for n in LENGTHS]
+
+    given = answers(make(), submit, LENGTHS, **penalized)
+
+    assert given == [tokenizer.decode(ids) for ids in expected]
+    assert given != answers(make(), submit, LENGTHS)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

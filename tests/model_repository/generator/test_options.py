@@ -25,7 +25,18 @@ def strings(*values: str | bytes) -> np.ndarray:
 
 
 def test_absent_options_have_their_defaults() -> None:
-    assert parse() == GenerationOptions(20, temperature=0.0, top_k=0, top_p=1.0, seed=None, stop=())
+    assert parse() == GenerationOptions(
+        max_tokens=20,
+        temperature=0.0,
+        top_k=0,
+        top_p=1.0,
+        seed=None,
+        stop=(),
+        min_tokens=0,
+        repetition_penalty=1.0,
+        stop_tokens=frozenset(),
+        logprobs=False,
+    )
 
 
 def test_all_options_are_read_as_triton_brings_them() -> None:
@@ -36,8 +47,27 @@ def test_all_options_are_read_as_triton_brings_them() -> None:
         TOP_P=fp32(0.25),
         SEED=np.array([[2**63 - 1]], np.int64),
         STOP=strings("\n\n", "Frage:", "。"),
+        MIN_TOKENS=int32(100),
+        REPETITION_PENALTY=fp32(1.25),
+        STOP_TOKENS=int32(7, 0, 7),
+        LOGPROBS=np.array([[True]]),
     )
-    assert options == GenerationOptions(100, 0.5, 40, 0.25, 2**63 - 1, ("\n\n", "Frage:", "。"))
+    assert options == GenerationOptions(
+        100, 0.5, 40, 0.25, 2**63 - 1, ("\n\n", "Frage:", "。"), 100, 1.25, frozenset({0, 7}), True
+    )
+
+
+def test_the_limits_of_the_penalty_may_be_given_as_32_bits() -> None:
+    assert parse(REPETITION_PENALTY=fp32(0.1)).repetition_penalty == pytest.approx(0.1)
+    assert parse(REPETITION_PENALTY=fp32(10)).repetition_penalty == 10
+
+
+def test_fewest_tokens_are_at_most_the_default_of_most_where_that_is_not_given() -> None:
+    assert parse(MIN_TOKENS=int32(20)).min_tokens == 20
+    with pytest.raises(
+        OptionError, match=r"MIN_TOKENS is 21; allowed: a whole number from 0 to 20 \(MAX_TOKENS\)"
+    ):
+        parse(MIN_TOKENS=int32(21))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +93,19 @@ def test_all_options_are_read_as_triton_brings_them() -> None:
         ("STOP", strings(*"abcdefghi"), "9 strings", "at most 8"),
         ("STOP", strings(b"\xff\xfe"), r"b'\xff\xfe'", "UTF-8"),
         ("STOP", int32(5), "5", "strings"),
+        ("MIN_TOKENS", int32(-1), "-1", "0 to 20"),
+        ("MIN_TOKENS", int32(1, 2), "2 values", "one value"),
+        ("REPETITION_PENALTY", fp32(0.0), "0", "0.1 to 10"),
+        ("REPETITION_PENALTY", fp32(-1.2), "-1.2", "0.1 to 10"),
+        ("REPETITION_PENALTY", fp32(10.01), "10.01", "0.1 to 10"),
+        ("REPETITION_PENALTY", fp32(float("nan")), "nan", "0.1 to 10"),
+        ("REPETITION_PENALTY", fp32(float("inf")), "inf", "0.1 to 10"),
+        ("STOP_TOKENS", int32(*range(17)), "17 token ids", "at most 16"),
+        ("STOP_TOKENS", int32(5, -1), "-1", "from 0"),
+        ("STOP_TOKENS", fp32(1.5), "1.5", "whole numbers"),
+        ("STOP_TOKENS", strings("END"), "b'END'", "token ids"),
+        ("LOGPROBS", int32(1), "1", "true or false"),
+        ("LOGPROBS", np.array([[True, True]]), "2 values", "one value"),
     ],
 )
 def test_a_wrong_value_is_refused_with_name_value_and_range(
@@ -95,3 +138,8 @@ def test_whatever_comes_is_either_refused_or_within_the_limits(values: dict[str,
     assert 0 < options.top_p <= 1
     assert options.seed is None or 0 <= options.seed < 2**63
     assert all(1 <= len(string) <= 64 for string in options.stop)
+    assert 0 <= options.min_tokens <= options.max_tokens
+    assert 0.1 <= options.repetition_penalty <= 10
+    assert len(options.stop_tokens) <= 16
+    assert all(token_id >= 0 for token_id in options.stop_tokens)
+    assert options.logprobs in (True, False)

@@ -11,6 +11,7 @@ from generation import (
     Outbox,
     QueueFullError,
     StepError,
+    TokenLogprob,
 )
 
 
@@ -40,8 +41,8 @@ class BrokenSink(AnswerCollector):
         self.error = error
 
 
-def word(text: str, answer_tokens: int, *, is_last: bool = False) -> Delta:
-    return Delta(text, "stop" if is_last else "", prompt_tokens=5, answer_tokens=answer_tokens)
+def word(text: str, answer_tokens: int, *logprobs: TokenLogprob, is_last: bool = False) -> Delta:
+    return Delta(text, "stop" if is_last else "", 5, answer_tokens, logprobs)
 
 
 def test_what_waits_while_a_sink_is_busy_goes_out_as_one_delta() -> None:
@@ -50,11 +51,12 @@ def test_what_waits_while_a_sink_is_busy_goes_out_as_one_delta() -> None:
         posted = outbox.posted(sink)
         posted.send(word("", 0))
         sink.is_entered.wait()
-        posted.send(word("How", 1))
+        posted.send(word("How", 1, TokenLogprob(8, -0.5)))
         posted.send(word(" are", 2))
-        posted.send(word(" you?", 3, is_last=True))
+        posted.send(word(" you?", 3, TokenLogprob(9, -1.5), TokenLogprob(8, 0.0), is_last=True))
         sink.may_go_on.set()
-    assert sink.deltas == [word("", 0), word("How are you?", 3, is_last=True)]
+    logprobs = (TokenLogprob(8, -0.5), TokenLogprob(9, -1.5), TokenLogprob(8, 0.0))
+    assert sink.deltas == [word("", 0), word("How are you?", 3, *logprobs, is_last=True)]
 
 
 def test_a_busy_sink_does_not_hold_up_who_posts() -> None:

@@ -1,4 +1,5 @@
 from generation import AnswerCollector, GenerationOptions, SlotRows
+from generation.choosing import OutputRow
 from generation.detokenizer import Detokenizer
 from generation.draft_length import Speculation
 from generation.scheduler import Scheduler
@@ -37,7 +38,7 @@ def step(scheduler: Scheduler) -> list[SlotRows]:
             running.past += len(each.rows.token_ids)
             continue
         for _ in range(each.rows.outputs):
-            delta = running.accept(1, 0.0, None)
+            delta = running.accept(OutputRow(1, 0.0, None))
             if delta is not None and delta.finish_reason:
                 scheduler.remove(running)
                 break

@@ -2,14 +2,16 @@
 
 The way of a request: `options` validates it, `engine` takes it, `scheduler` gives it a slot, `prefix` what is
 known of its prompt already, `draft_length` and `drafting` guesses of what it says next, an `adapter` runs the
-model over the rows of a step, and `sequence` turns tokens into text (`sampling`, `detokenizer`,
-`stop_strings`) that `delivery` sends to its sink, which may post it in an `outbox`.
+model over the rows of a step, and `sequence` chooses the next tokens (`choosing`, `scores`, `sampling`) and
+turns them into text (`detokenizer`, `stop_strings`) that `delivery` sends to its sink, which may post it in
+an `outbox` and make tensors of it (`response_outputs`).
 """
 
 from generation.adapter import ModelAdapter, SlotRows, StepResult
 from generation.cancellation import Cancellation, CancellationKeys
 from generation.collector import AnswerCollector, CollectedAnswer
 from generation.deadline import read_timeout_s
+from generation.delta import Delta, FinishReason, Sink, TokenLogprob
 from generation.engine import Engine
 from generation.errors import (
     CancelledError,
@@ -26,7 +28,7 @@ from generation.errors import (
 )
 from generation.options import OPTION_NAMES, GenerationOptions
 from generation.outbox import Outbox
-from generation.sequence import Delta, FinishReason, Sink
+from generation.response_outputs import response_outputs
 from generation.settings import ServingSettings
 
 __all__ = [
@@ -55,6 +57,8 @@ __all__ = [
     "SlotRows",
     "StepError",
     "StepResult",
+    "TokenLogprob",
     "UnavailableError",
     "read_timeout_s",
+    "response_outputs",
 ]

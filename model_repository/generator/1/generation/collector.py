@@ -3,8 +3,8 @@
 import threading
 from dataclasses import dataclass
 
+from generation.delta import Delta, FinishReason, TokenLogprob
 from generation.errors import GenerationError
-from generation.sequence import Delta, FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,14 @@ class CollectedAnswer:
         finish_reason: `stop` or `length`.
         prompt_tokens: tokens of the prompt.
         answer_tokens: tokens generated, without the one that ends an answer.
+        logprobs: of these tokens, when LOGPROBS asked for them.
     """
 
     text: str
     finish_reason: FinishReason
     prompt_tokens: int
     answer_tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class AnswerCollector:
@@ -73,4 +75,5 @@ class AnswerCollector:
             raise self.error
         last = self.deltas[-1]
         text = "".join(delta.text for delta in self.deltas)
-        return CollectedAnswer(text, last.finish_reason, last.prompt_tokens, last.answer_tokens)
+        logprobs = tuple(logprob for delta in self.deltas for logprob in delta.logprobs)
+        return CollectedAnswer(text, last.finish_reason, last.prompt_tokens, last.answer_tokens, logprobs)

@@ -4,11 +4,12 @@ Each function that sends says whether the request goes on.
 """
 
 import logging
-from dataclasses import replace
 
 from generation.adapter import StepResult
+from generation.choosing import OutputRow
+from generation.delta import Delta
 from generation.errors import GenerationError, StepError
-from generation.sequence import Delta, Sequence
+from generation.sequence import Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def advance(sequence: Sequence, drafts: tuple[int, ...], result: StepResult) -> 
     try:
         for place, token_id in enumerate(result.token_ids.tolist()):
             logits = None if result.logits is None else result.logits[place]
-            delta = sequence.accept(token_id, float(result.best_scores[place]), logits)
+            delta = sequence.accept(OutputRow(token_id, float(result.best_scores[place]), logits))
             news = _joined(news, delta)
             is_right = place < len(drafts) and sequence.token_ids[-1] == drafts[place]
             if (delta is not None and delta.finish_reason) or not is_right:
@@ -87,7 +88,7 @@ def is_cancelled(sequence: Sequence) -> bool:
 def _joined(first: Delta | None, second: Delta | None) -> Delta | None:
     if first is None or second is None:
         return first or second
-    return replace(second, text=first.text + second.text)
+    return first.joined(second)
 
 
 def _send(sequence: Sequence, delta: Delta) -> bool:

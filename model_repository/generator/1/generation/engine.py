@@ -24,6 +24,7 @@ from generation import delivery
 from generation.adapter import ModelAdapter, SlotRows, StepResult
 from generation.counters import Counters
 from generation.deadline import Deadline, late_error
+from generation.delta import Sink
 from generation.detokenizer import Detokenizer, special_token_ids
 from generation.draft_length import Speculation
 from generation.errors import (
@@ -37,7 +38,7 @@ from generation.options import GenerationOptions
 from generation.prefix import PrefixReuse
 from generation.prompt_check import checked_prompt
 from generation.scheduler import PlannedRows, Scheduler
-from generation.sequence import Sequence, Sink
+from generation.sequence import Sequence
 from generation.settings import ServingSettings, check_fit
 
 logger = logging.getLogger(__name__)
@@ -128,11 +129,13 @@ class Engine:
             timeout_s: how long the answer may take from now, waiting included; None: for ever.
 
         Raises:
+            OptionError: a stop token is unknown.
             PromptError: the prompt is empty, has unknown tokens, or leaves no room for MAX_TOKENS.
             QueueFullError: `max_queue` requests wait already.
             EngineClosedError: the engine is shutting down.
         """
         prompt = checked_prompt(prompt_ids, self._adapter.vocabulary_size)
+        options.check_vocabulary(self._adapter.vocabulary_size)
         self._adapter.check_room(len(prompt), options.max_tokens)
         detokenizer = Detokenizer(self._tokenizer, self._special_token_ids)
         now_s = self._clock()
@@ -248,7 +251,7 @@ class Engine:
             self._end(sequence)
 
     def _needs_logits(self, rows: list[SlotRows]) -> bool:
-        return any(row.outputs and self._scheduler.in_slot(row.slot).is_sampled for row in rows)
+        return any(row.outputs and self._scheduler.in_slot(row.slot).needs_logits for row in rows)
 
     def _learn(self, planned: list[PlannedRows], seconds: float) -> None:
         """Note what the caches hold now, and what a step of answers alone costs."""

@@ -13,13 +13,26 @@ import numpy.typing as npt
 from generation.errors import OptionError
 from generation.settings import ServingSettings
 
-OPTION_NAMES = ("MAX_TOKENS", "TEMPERATURE", "TOP_K", "TOP_P", "SEED", "STOP")
+OPTION_NAMES = (
+    "MAX_TOKENS",
+    "MIN_TOKENS",
+    "TEMPERATURE",
+    "TOP_K",
+    "TOP_P",
+    "SEED",
+    "REPETITION_PENALTY",
+    "STOP",
+    "STOP_TOKENS",
+    "LOGPROBS",
+)
 
 MAX_TEMPERATURE = 2.0
 MAX_TOP_K = 1000
 MAX_SEED = 2**63 - 1
+MIN_REPETITION_PENALTY, MAX_REPETITION_PENALTY = 0.1, 10.0
 MAX_STOP_STRINGS = 8
 MAX_STOP_CHARACTERS = 64
+MAX_STOP_TOKENS = 16
 
 _SHOWN_CHARACTERS = 40
 
@@ -35,6 +48,11 @@ class GenerationOptions:
         top_p: only the most probable tokens that together reach this probability are drawn from.
         seed: the same seed gives the same answer; None is a different answer each time.
         stop: the answer ends before the first of these strings.
+        min_tokens: no token ends the answer before it has this many; a stop string still does.
+        repetition_penalty: above 1, the tokens of prompt and answer (of an encoder-decoder model: of the
+            answer) become less probable, below 1 more.
+        stop_tokens: tokens that end the answer, beside those of the model, and are no part of it.
+        logprobs: whether the answer comes with the log-probabilities of its tokens.
     """
 
     max_tokens: int
@@ -43,35 +61,62 @@ class GenerationOptions:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    min_tokens: int = 0
+    repetition_penalty: float = 1.0
+    stop_tokens: frozenset[int] = frozenset()
+    logprobs: bool = False
 
     @classmethod
     def parse(cls, tensors: Mapping[str, npt.NDArray[Any]], settings: ServingSettings) -> Self:
         """Validate the options of a request.
 
         Args:
-            tensors: the option tensors present, by name; one value each, but for STOP, in any shape.
+            tensors: the option tensors present, by name; one value each, but for STOP and STOP_TOKENS,
+                in any shape.
             settings: the limits and defaults served.
 
         Raises:
             OptionError: a value is not allowed.
         """
         seed = _integer(tensors, "SEED", -1, 0, MAX_SEED)
+        max_tokens = _integer(tensors, "MAX_TOKENS", settings.default_max_tokens, 1, settings.max_tokens)
         return cls(
-            max_tokens=_integer(tensors, "MAX_TOKENS", settings.default_max_tokens, 1, settings.max_tokens),
+            max_tokens=max_tokens,
             temperature=_temperature(tensors),
             top_k=_integer(tensors, "TOP_K", 0, 0, MAX_TOP_K),
             top_p=_top_p(tensors),
             seed=None if seed < 0 else seed,
             stop=_stop(tensors),
+            min_tokens=_integer(tensors, "MIN_TOKENS", 0, 0, max_tokens, " (MAX_TOKENS)"),
+            repetition_penalty=_repetition_penalty(tensors),
+            stop_tokens=_stop_tokens(tensors),
+            logprobs=_logprobs(tensors),
         )
 
+    def check_vocabulary(self, vocabulary_size: int) -> None:
+        """Refuse stop tokens that the model does not have.
 
-def _integer(tensors: Mapping[str, npt.NDArray[Any]], name: str, default: int, low: int, high: int) -> int:
+        Args:
+            vocabulary_size: token ids are less than this.
+
+        Raises:
+            OptionError: names the first of them.
+        """
+        unknown = sorted(token_id for token_id in self.stop_tokens if token_id >= vocabulary_size)
+        if unknown:
+            raise OptionError(
+                f"STOP_TOKENS holds {unknown[0]}; allowed: token ids from 0 to {vocabulary_size - 1}"
+            )
+
+
+def _integer(
+    tensors: Mapping[str, npt.NDArray[Any]], name: str, default: int, low: int, high: int, note: str = ""
+) -> int:
     value = _single(tensors, name)
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise OptionError(f"{name} is {value!r}; allowed: a whole number from {low} to {high}")
+        raise OptionError(f"{name} is {value!r}; allowed: a whole number from {low} to {high}{note}")
     return value
 
 
@@ -87,6 +132,23 @@ def _top_p(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
     if not 0.0 < value <= 1.0:
         raise OptionError(f"TOP_P is {value:g}; allowed: a number above 0, up to 1 (off)")
     return value
+
+
+def _repetition_penalty(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
+    value = _number(tensors, "REPETITION_PENALTY", 1.0)
+    if not MIN_REPETITION_PENALTY <= value <= MAX_REPETITION_PENALTY:
+        raise OptionError(
+            f"REPETITION_PENALTY is {value:g}; allowed: a number from {MIN_REPETITION_PENALTY:g} to "
+            f"{MAX_REPETITION_PENALTY:g}; 1 is off"
+        )
+    return value
+
+
+def _logprobs(tensors: Mapping[str, npt.NDArray[Any]]) -> bool:
+    value = _single(tensors, "LOGPROBS")
+    if not isinstance(value, bool | None):
+        raise OptionError(f"LOGPROBS is {value!r}; allowed: true or false")
+    return bool(value)
 
 
 def _number(tensors: Mapping[str, npt.NDArray[Any]], name: str, default: float) -> float:
@@ -106,6 +168,18 @@ def _single(tensors: Mapping[str, npt.NDArray[Any]], name: str) -> Any:
     if values.size != 1:
         raise OptionError(f"{name} has {values.size} values; allowed: one value, or leave it out")
     return values.item()
+
+
+def _stop_tokens(tensors: Mapping[str, npt.NDArray[Any]]) -> frozenset[int]:
+    values = tensors.get("STOP_TOKENS")
+    if values is None:
+        return frozenset()
+    if values.size > MAX_STOP_TOKENS:
+        raise OptionError(f"STOP_TOKENS has {values.size} token ids; allowed: at most {MAX_STOP_TOKENS}")
+    for value in values.reshape(-1).tolist():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise OptionError(f"STOP_TOKENS holds {value!r}; allowed: token ids, whole numbers from 0")
+    return frozenset(values.reshape(-1).tolist())
 
 
 def _stop(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ import threading
 from collections import deque
 from typing import Self
 
+from generation.delta import Delta, Sink
 from generation.errors import GenerationError, StepError
-from generation.sequence import Delta, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Outbox:
                 self._changed.notify_all()
             last = sink.pending[-1] if sink.pending else None
             if isinstance(last, Delta) and isinstance(item, Delta):
-                sink.pending[-1] = _joined(last, item)
+                sink.pending[-1] = last.joined(item)
             else:
                 sink.pending.append(item)
 
@@ -108,7 +108,3 @@ class PostedSink:
             self._reason = StepError(f"the answer could not be delivered ({error}); ask again")
             if isinstance(item, Delta) and item.finish_reason:  # the engine has done with it already
                 self.fail(self._reason)
-
-
-def _joined(first: Delta, second: Delta) -> Delta:
-    return Delta(first.text + second.text, second.finish_reason, second.prompt_tokens, second.answer_tokens)

@@ -1,55 +1,12 @@
 """One request in the engine: its tokens, how many of them the model has read, and the text it became."""
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
-
+from generation.choosing import OutputRow, TokenChoice
 from generation.deadline import Deadline
+from generation.delta import Delta, FinishReason, Sink, TokenLogprob
 from generation.detokenizer import Detokenizer
 from generation.drafting import Acceptance, DraftSource
-from generation.errors import GenerationError, StepError
 from generation.options import GenerationOptions
-from generation.sampling import Sampler
 from generation.stop_strings import StopStrings
-
-FinishReason = Literal["", "stop", "length"]
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """What is new about an answer.
-
-    Attributes:
-        text: text since the last delta; empty in the first one, which says that the request was taken.
-        finish_reason: empty until the last delta; then `stop` (the model ended, or a stop string came) or
-            `length` (MAX_TOKENS reached).
-        prompt_tokens: tokens of the prompt.
-        answer_tokens: tokens generated so far, without the token that ends an answer.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    prompt_tokens: int
-    answer_tokens: int
-
-
-class Sink(Protocol):
-    """Where an answer goes.
-
-    All methods are called from the engine's thread and must not wait for it; behind an outbox, `send` and
-    `fail` are called from the outbox's.
-    """
-
-    def send(self, delta: Delta) -> None:
-        """Take what is new; the last one has a finish reason, and nothing follows it."""
-
-    def fail(self, error: GenerationError) -> None:
-        """Take the reason why there will be no more; nothing follows it."""
-
-    def is_cancelled(self) -> bool:
-        """Whether nobody waits for the answer any more; asked before each step."""
 
 
 class Sequence:
@@ -70,7 +27,7 @@ class Sequence:
         options: what was asked for.
         sink: where the answer goes.
         detokenizer: a fresh one.
-        end_token_ids: the tokens that end an answer.
+        end_token_ids: the tokens by which the model ends an answer.
         deadline: when it has to have ended, if ever.
     """
 
@@ -93,17 +50,18 @@ class Sequence:
         self.heard_s = 0.0
         self._first_tokens = 0
         self._max_tokens = options.max_tokens
-        self._end_token_ids = end_token_ids
-        self._sampler = Sampler(options) if options.temperature > 0.0 else None
+        self._end_token_ids = end_token_ids.union(options.stop_tokens)
+        self._choice = TokenChoice(options, self._end_token_ids)
+        self._logprobs: tuple[TokenLogprob, ...] = ()  # that no delta has carried yet
         self._detokenizer = detokenizer
         self._stop_strings = StopStrings(options.stop)
         self._drafts: DraftSource | None = None
         self._proposal: tuple[int, ...] = ()
 
     @property
-    def is_sampled(self) -> bool:
-        """Whether its tokens are drawn, which takes the model's scores."""
-        return self._sampler is not None
+    def needs_logits(self) -> bool:
+        """Whether its next token takes more of the model than the most probable one."""
+        return self._choice.needs_logits(self.answer_tokens)
 
     @property
     def unread(self) -> int:
@@ -143,18 +101,14 @@ class Sequence:
         return self.deadline is not None and now_s >= self.deadline.ends_s
 
     def taken(self) -> Delta:
-        """The first delta: the request is taken and its prompt counted."""
+        """A delta without text, as the first one: the request is taken and its prompt counted."""
         return self._delta("", "")
 
-    def accept(
-        self, most_probable: int, best_score: float, logits: npt.NDArray[np.float32] | None
-    ) -> Delta | None:
+    def accept(self, row: OutputRow) -> Delta | None:
         """Add the next token.
 
         Args:
-            most_probable: the token of the highest score.
-            best_score: that score.
-            logits: the scores, shape (vocabulary,); needed if `is_sampled`.
+            row: what the model says of it, with scores if `needs_logits`.
 
         Returns:
             What is new, or None if nothing can be said yet.
@@ -162,11 +116,12 @@ class Sequence:
         Raises:
             StepError: the scores are missing or no numbers.
         """
-        token_id = self._chosen(most_probable, best_score, logits)
+        token_id = self._choice.choose(row, self.token_ids, self.answer_tokens)
         self._judge_proposal(token_id)
         if token_id in self._end_token_ids:
             return self._delta(self._rest(), "stop")
         self.token_ids.append(token_id)
+        self._logprobs += self._choice.logprobs(row, token_id)
         if self._drafts is not None:
             self._drafts.push(token_id)
         text = self._stop_strings.feed(self._detokenizer.push(token_id))
@@ -176,15 +131,6 @@ class Sequence:
             return self._delta(text, "") if text else None
         text += self._rest()
         return self._delta(text, "stop" if self._stop_strings.found else "length")
-
-    def _chosen(self, most_probable: int, best_score: float, logits: npt.NDArray[np.float32] | None) -> int:
-        if not np.isfinite(best_score):
-            raise StepError(f"the model's scores are no numbers: the largest is {best_score}")
-        if self._sampler is None:
-            return most_probable
-        if logits is None:
-            raise StepError("the model gave no scores to draw from; its adapter ignores `logits`")
-        return self._sampler.choose(logits)
 
     def _judge_proposal(self, token_id: int) -> None:
         """Learn whether the next guessed token is the one that came, whether it was sent or not."""
@@ -199,4 +145,5 @@ class Sequence:
         return self._stop_strings.feed(self._detokenizer.flush()) + self._stop_strings.flush()
 
     def _delta(self, text: str, finish_reason: FinishReason) -> Delta:
-        return Delta(text, finish_reason, len(self.prompt_ids), self.answer_tokens)
+        logprobs, self._logprobs = self._logprobs, ()
+        return Delta(text, finish_reason, len(self.prompt_ids), self.answer_tokens, logprobs)

@@ -10,7 +10,20 @@ import json
 
 from query_tokenization.errors import UnknownParameterError
 
-OPTIONS = ("RETRIEVER", "PASSAGES_K", "MAX_TOKENS", "TEMPERATURE", "TOP_K", "TOP_P", "SEED", "STOP")
+OPTIONS = (
+    "RETRIEVER",
+    "PASSAGES_K",
+    "MAX_TOKENS",
+    "MIN_TOKENS",
+    "TEMPERATURE",
+    "TOP_K",
+    "TOP_P",
+    "SEED",
+    "REPETITION_PENALTY",
+    "STOP",
+    "STOP_TOKENS",
+    "LOGPROBS",
+)
 
 # Reserved by the parameters extension of Triton's protocol, and by the one for binary data; and a request's
 # id, of which `/generate` makes a parameter like any other.
