@@ -17,19 +17,20 @@ import numpy as np
 
 from triton_rag_export.graph.cache_scales import CacheScales
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, GeneratorPrecision
+from triton_rag_export.graph.factors import FactorizedWeights, Linear, width_of
 from triton_rag_export.graph.linear import (
     Floats,
     LinearWeights,
     QuantizedRows,
-    bias_of,
     float_linear,
     quantize_rows,
     quantized_linear,
     row_zero_points,
     stored,
 )
-from triton_rag_export.graph.nbits import BlockLinear, beside, block_linear, rounded
+from triton_rag_export.graph.nbits import BlockLinear, block_linear, rounded_matrices
 from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
+from triton_rag_export.graph.side_by_side import linear_side_by_side
 
 # RMSNormalization is standard since opset 23; after an Add it takes half the time of the fused
 # SkipSimplifiedLayerNormalization from 64 rows up.
@@ -139,12 +140,16 @@ def _attend(
     """Attention over the slot's cache, added to the residual stream: (rows, hidden) to (rows, hidden)."""
     graph = build.graph
     normal = _normalize(build, hidden, layer.attention_norm, "attention_norm")
-    packed = _side_by_side(layer.query, layer.key, layer.value)
-    rows = _linear(build, _prepare(build, normal, zero_points, "normal"), packed, "query_key_value")
+    inputs = _prepare(build, normal, zero_points, "normal")
+
+    def project(weights: Linear, label: str) -> str:
+        return _linear(build, inputs, weights, label)
+
+    rows = linear_side_by_side(graph, (layer.query, layer.key, layer.value), project, "query_key_value")
     rows = _normalize_heads(build, layer, rows)
     padded = graph.apply("Gather", rows, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
     attended = _group_query_attention(build, step, layer, index, padded)
-    width = layer.query.weight.shape[1]
+    width = width_of(layer.query)
     flat = graph.apply("Reshape", attended, graph.constant([-1, width], np.int64))
     back = graph.apply("Gather", flat, step.to_rows, axis=0, label="attended_rows")  # (rows, heads * size)
     update = _linear(
@@ -158,7 +163,7 @@ def _normalize_heads(build: _Build, layer: DecoderLayer, rows: str) -> str:
     if layer.query_norm is None or layer.key_norm is None:
         return rows
     graph, size = build.graph, build.model.head_size
-    widths = [part.weight.shape[1] for part in (layer.query, layer.key, layer.value)]
+    widths = list(map(width_of, (layer.query, layer.key, layer.value)))
     parts = graph.apply_many("Split", [rows, graph.constant(widths, np.int64)], 3, axis=-1)
     by_head, by_row = graph.constant([0, -1, size], np.int64), graph.constant([0, -1], np.int64)
 
@@ -237,17 +242,14 @@ def _predict(build: _Build, hidden: str) -> None:
 
 def _head(build: _Build, normal: str) -> str:
     graph, head = build.graph, build.model.head
+    if head is None and build.precision in ("fp32", "fp16"):
+        table = stored(graph, build.model.embedding, build.precision, label="embedding")
+        return graph.apply("Gemm", normal, table, transB=1, label="head")
     weights = LinearWeights(build.model.embedding.T) if head is None else head
-    if build.precision == "int8":
-        rows = quantize_rows(graph, normal, row_zero_points(graph, normal), label="output_hidden_rows")
-        return quantized_linear(graph, rows, weights, label="head")
     if build.precision == "int4":
-        on_grid = rounded(weights, bits=HEAD_BITS, block_size=HEAD_BLOCK_SIZE)
-        return block_linear(graph, normal, on_grid, label="head")
-    if head is not None:
-        return float_linear(graph, normal, head, precision=build.precision, label="head")
-    table = stored(graph, build.model.embedding, build.precision, label="embedding")
-    return graph.apply("Gemm", normal, table, transB=1, label="head")
+        weights = rounded_matrices(weights, bits=HEAD_BITS, block_size=HEAD_BLOCK_SIZE)
+    zero_points = row_zero_points(graph, normal) if build.precision == "int8" else ""
+    return _linear(build, _prepare(build, normal, zero_points, "output_hidden"), weights, "head")
 
 
 def _normalize(build: _Build, rows: str, weight: Floats, label: str) -> str:
@@ -263,7 +265,11 @@ def _prepare(build: _Build, rows: str, zero_points: str, label: str) -> str | Qu
     return quantize_rows(build.graph, rows, zero_points, label=f"{label}_rows")
 
 
-def _linear(build: _Build, rows: str | QuantizedRows, layer: LinearWeights, label: str) -> str:
+def _linear(build: _Build, rows: str | QuantizedRows, layer: Linear, label: str) -> str:
+    if isinstance(layer, FactorizedWeights):
+        between = _linear(build, rows, layer.first, f"{label}_first")  # (rows, rank)
+        zero_points = row_zero_points(build.graph, between) if build.precision == "int8" else ""
+        return _linear(build, _prepare(build, between, zero_points, f"{label}_between"), layer.second, label)
     if isinstance(rows, QuantizedRows):
         return quantized_linear(build.graph, rows, layer, label=label)
     if build.precision == "fp32" or build.precision == "fp16":
@@ -271,14 +277,3 @@ def _linear(build: _Build, rows: str | QuantizedRows, layer: LinearWeights, labe
     if not isinstance(layer, BlockLinear):
         raise ValueError("an INT4 graph of float weights; quantize the model first (quantize_layers)")
     return block_linear(build.graph, rows, layer, label=label)
-
-
-def _side_by_side(*layers: LinearWeights) -> LinearWeights:
-    """One layer that does the work of several which read the same rows."""
-    bias = None
-    if any(layer.bias is not None for layer in layers):
-        bias = np.concatenate([bias_of(layer) for layer in layers])
-    on_grids = [layer for layer in layers if isinstance(layer, BlockLinear)]
-    if len(on_grids) == len(layers):
-        return beside(on_grids, bias)
-    return LinearWeights(np.concatenate([layer.weight for layer in layers], axis=1), bias)

@@ -10,7 +10,7 @@ stands before it. So rows bring a key of no meaning, their query, to the free pl
 bias of minus infinity hides these places. What a row gets is exact, for any number of rows a slot.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,19 +28,17 @@ from triton_rag_export.graph.encoder_decoder_model import (
     EncoderDecoderModel,
     TransformerLayer,
 )
+from triton_rag_export.graph.factors import Linear
 from triton_rag_export.graph.head_filling import with_filled_heads
 from triton_rag_export.graph.linear import (
     LinearWeights,
     Precision,
-    bias_of,
-    float_linear,
-    quantize_rows,
-    quantized_linear,
     row_zero_points,
     stored,
 )
 from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
 from triton_rag_export.graph.relative_biases import RelativeBiases, target_biases
+from triton_rag_export.graph.side_by_side import linear_side_by_side
 
 OPSET = 23
 
@@ -155,8 +153,13 @@ def _layer(build: BlockBuild, step: _Step, layer: TransformerLayer, index: int, 
 def _attend_to_target(build: BlockBuild, step: _Step, attention: Attention, index: int, rows: str) -> str:
     """Attention over what the slot has written so far: (rows, hidden) to (rows, hidden)."""
     graph = build.graph
-    packed = _side_by_side(attention.query, attention.key, attention.value)
-    mixed = linear(build, prepared(build, rows, "attention"), packed, "query_key_value")
+    inputs = prepared(build, rows, "attention")
+
+    def project(weights: Linear, label: str) -> str:
+        return linear(build, inputs, weights, label)
+
+    layers = (attention.query, attention.key, attention.value)
+    mixed = linear_side_by_side(graph, layers, project, "query_key_value")
     padded = graph.apply("Gather", mixed, step.to_slots, axis=0, label="padded")  # (slots, longest, ·)
     attended = _group_query_attention(
         graph,
@@ -236,20 +239,11 @@ def _predict(build: BlockBuild, hidden: str) -> None:
 
 
 def _head(build: BlockBuild, rows: str) -> str:
-    graph, model = build.graph, build.model
+    graph, table, head = build.graph, build.model.decoder.embedding, build.model.head
     if build.precision == "int8":
-        weights = LinearWeights(model.decoder.embedding.T) if model.head is None else model.head
-        quantized = quantize_rows(graph, rows, row_zero_points(graph, rows), label="output_hidden_rows")
-        return quantized_linear(graph, quantized, weights, label="head")
-    if model.head is not None:
-        return float_linear(graph, rows, model.head, precision=build.precision, label="head")
-    table = stored(graph, model.decoder.embedding, build.precision, label="embedding")
-    return graph.apply("Gemm", rows, table, transB=1, label="head")
-
-
-def _side_by_side(*layers: LinearWeights) -> LinearWeights:
-    """One layer that does the work of several which read the same rows."""
-    weight = np.concatenate([layer.weight for layer in layers], axis=1)
-    if all(layer.bias is None for layer in layers):
-        return LinearWeights(weight)
-    return LinearWeights(weight, np.concatenate([bias_of(layer) for layer in layers]))
+        build = replace(build, zero_points=row_zero_points(graph, rows))
+    elif head is None:
+        weight = stored(graph, table, build.precision, label="embedding")
+        return graph.apply("Gemm", rows, weight, transB=1, label="head")
+    weights = LinearWeights(table.T) if head is None else head
+    return linear(build, prepared(build, rows, "output_hidden"), weights, "head")

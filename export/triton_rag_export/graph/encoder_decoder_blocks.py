@@ -5,7 +5,7 @@ read it, with a scale of its own (see `linear`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from triton_rag_export.graph.encoder_decoder_model import (
     Normalization,
     Stack,
 )
+from triton_rag_export.graph.factors import FactorizedWeights, Linear
 from triton_rag_export.graph.linear import (
-    LinearWeights,
     Precision,
     QuantizedRows,
     float_linear,
@@ -104,7 +104,7 @@ def feed_forward(build: BlockBuild, block: FeedForward, rows: str) -> str:
         gate = _activate(graph, linear(build, inputs, block.gate, "gate"), block.activation)
         opened = graph.apply("Mul", gate, up, label="gated")  # (rows, width)
     if build.precision == "fp16" and build.model.keeps_down_wide:
-        return float_linear(graph, opened, block.down, precision="fp32", label="down")
+        build = replace(build, precision="fp32")
     return linear(build, prepared(build, opened, "opened"), block.down, "down")
 
 
@@ -115,8 +115,11 @@ def prepared(build: BlockBuild, rows: str, label: str) -> str | QuantizedRows:
     return quantize_rows(build.graph, rows, build.zero_points, label=f"{label}_rows")
 
 
-def linear(build: BlockBuild, rows: str | QuantizedRows, layer: LinearWeights, label: str) -> str:
+def linear(build: BlockBuild, rows: str | QuantizedRows, layer: Linear, label: str) -> str:
     """A linear layer on rows that `prepared` gave."""
+    if isinstance(layer, FactorizedWeights):
+        between = linear(build, rows, layer.first, f"{label}_first")  # (rows, rank)
+        return linear(build, prepared(build, between, f"{label}_between"), layer.second, label)
     if isinstance(rows, QuantizedRows):
         return quantized_linear(build.graph, rows, layer, label=label)
     return float_linear(build.graph, rows, layer, precision=build.precision, label=label)

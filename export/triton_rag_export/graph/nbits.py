@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from triton_rag_export.graph.factors import FactorizedWeights, Linear
 from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.onnx_builder import MICROSOFT, GraphBuilder
 
@@ -106,6 +107,16 @@ def rounded(layer: LinearWeights, *, bits: int, block_size: int) -> BlockLinear:
     """The layer with each weight at the nearest value of its block's grid."""
     grid = BlockGrid.spanning(layer.weight, bits=bits, block_size=block_size)
     return BlockLinear.of(grid.nearest(layer.weight, np.arange(len(layer.weight))), grid, layer.bias)
+
+
+def rounded_matrices(layer: Linear, *, bits: int, block_size: int) -> Linear:
+    """The layer with each of its one or two matrices rounded."""
+    if isinstance(layer, FactorizedWeights):
+        first, second = (
+            rounded(each, bits=bits, block_size=block_size) for each in (layer.first, layer.second)
+        )
+        return FactorizedWeights(first, second)
+    return rounded(layer, bits=bits, block_size=block_size)
 
 
 def beside(layers: Sequence[BlockLinear], bias: Floats | None) -> BlockLinear:
