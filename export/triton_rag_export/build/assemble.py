@@ -125,6 +125,7 @@ def _write_limits(recipe: Recipe, parts: Parts, folders: dict[str, Path]) -> Non
             threads=serving.threads,
             max_draft_tokens=serving.max_draft_tokens,
             deterministic=serving.deterministic,
+            max_memory_mb=serving.max_memory_mb,
         ).save(folders["generator"])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from generation.causal import CausalAdapter, CausalDescription
 
 from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.activations import causal_layer_channels
 from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scales
 from triton_rag_export.graph.causal_graph import build_causal_graph
 from triton_rag_export.graph.causal_int4 import quantize_layers
@@ -156,6 +157,7 @@ def write_causal(
         context_tokens=settings.context_tokens,
         positions=positions,
         cache="fp32" if cache_scales is None else "int8",
+        layer_channels=causal_layer_channels(model.layers),
     ).save(folder)
 
 

@@ -13,6 +13,7 @@ from generation.encoder_decoder import DECODER_FILE, ENCODER_FILE, EncoderDecode
 from generation.encoder_decoder_description import EncoderDecoderDescription
 
 from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.activations import stack_layer_channels
 from triton_rag_export.graph.bart import FAMILIES as BART_FAMILIES
 from triton_rag_export.graph.bart import bart_sites, read_bart
 from triton_rag_export.graph.decoder_step_graph import build_decoder_step_graph
@@ -178,6 +179,8 @@ def write_encoder_decoder(
         end_token_ids=end_token_ids,
         longest_source=model.longest_source,
         longest_target=model.longest_target,
+        layer_channels=stack_layer_channels(model.decoder),
+        encoder_layer_channels=stack_layer_channels(model.encoder),
     ).save(folder)
 
 

@@ -30,7 +30,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model that lies beside this file and start the engine."""
         self._keys, self._outbox = CancellationKeys(), Outbox()
-        self._engine = load_engine(Path(args["model_repository"]) / args["model_version"])
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self._engine = load_engine(folder, pb_utils.Logger.log_info)
         self._engine.start()
         self._metrics = MetricsPublisher(self._engine, pb_utils.MetricFamily)
 
@@ -78,8 +79,7 @@ class _ResponseSink:
             "ANSWER_TOKENS": np.array([[delta.answer_tokens]], np.int32),
             "ERROR": np.array([[error.encode()]], np.object_),
             "ERROR_STATUS": np.array([[status.encode()]], np.object_),
-        }
-        outputs |= self._same | self._passages
+        } | (self._same | self._passages)
         self._passages = NO_PASSAGES
         # Named, so that they outlive send(), which drops unrequested ones without the GIL.
         tensors = [pb_utils.Tensor(*output) for output in outputs.items()]

@@ -13,7 +13,7 @@ One row is for decoding; a scheduler should not cut a prompt so as to leave one.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +46,7 @@ class CausalDescription:
         context_tokens: the longest text that the graph was built for.
         positions: rows of its rotary tables: the context and the padding of a step.
         cache: what keys and values are kept in, "fp32" or "int8".
+        layer_channels: channels that all operations of the widest layer give a row, added up.
     """
 
     family: str
@@ -57,6 +58,7 @@ class CausalDescription:
     context_tokens: int
     positions: int
     cache: str = "fp32"
+    layer_channels: int = field(kw_only=True)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
