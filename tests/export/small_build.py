@@ -56,6 +56,7 @@ max_tokens = 24
 default_max_tokens = 8
 max_batch_size = 16
 max_queue = 32
+max_memory_mb = 4000
 threads = 1
 """
 

@@ -1,5 +1,6 @@
 """What the generator does stands on Triton's own metrics endpoint."""
 
+import re
 import threading
 
 import httpx2
@@ -31,3 +32,8 @@ def test_an_answer_shows_in_the_metrics(rag_server: TritonServer, client: RagCli
     assert after["triton_rag_generator_first_token_seconds_total"] > 0
     assert after["triton_rag_generator_slots"] == 8
     assert after["triton_rag_generator_cache_bytes"] > 0
+
+
+def test_the_log_says_once_what_the_generator_takes_of_memory(rag_server: TritonServer) -> None:
+    figures = r"weights [\d,.]+ MB, caches [\d,.]+ MB, activations at most [\d,.]+ MB, together [\d,.]+ MB"
+    assert len(re.findall(f"generator: {figures}", rag_server.read_log())) == 1

@@ -124,6 +124,7 @@ def _write_limits(recipe: Recipe, parts: Parts, folders: dict[str, Path]) -> Non
             max_queue=serving.max_queue,
             threads=serving.threads,
             max_draft_tokens=serving.max_draft_tokens,
+            max_memory_mb=serving.max_memory_mb,
         ).save(folders["generator"])
 
 

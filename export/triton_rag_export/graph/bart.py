@@ -7,6 +7,7 @@ learn their positions, in a table whose first two rows are of no use.
 
 from typing import Any
 
+from triton_rag_export.graph.encoder_decoder_config import covered_activation, start_token_ids_of
 from triton_rag_export.graph.encoder_decoder_model import (
     Activation,
     Attention,
@@ -17,13 +18,7 @@ from triton_rag_export.graph.encoder_decoder_model import (
     TransformerLayer,
 )
 from triton_rag_export.graph.encoder_decoder_smoothing import LayerSites, ModelSites
-from triton_rag_export.graph.torch_weights import (
-    ACTIVATIONS,
-    array_of,
-    linear_of,
-    start_token_ids_of,
-    uncovered,
-)
+from triton_rag_export.graph.torch_weights import array_of, linear_of
 
 FAMILIES = frozenset({"bart", "mbart"})
 
@@ -38,11 +33,9 @@ def read_bart(model: Any) -> EncoderDecoderModel:
         UnsupportedModelError: another family, or a setting that the graphs do not cover.
     """
     config = model.config
-    if config.model_type not in FAMILIES:
-        raise uncovered(config, "model_type", config.model_type, ", ".join(sorted(FAMILIES)))
-    if config.activation_function not in ACTIVATIONS:
-        raise uncovered(config, "activation_function", config.activation_function, ", ".join(ACTIVATIONS))
-    activation = ACTIVATIONS[config.activation_function]
+    activation = covered_activation(
+        config, FAMILIES, getattr(config, "activation_function", ""), "activation_function"
+    )
     decoder = model.model.decoder
     tied = model.lm_head.weight.data_ptr() == decoder.embed_tokens.weight.data_ptr()
     logits_bias = array_of(model.final_logits_bias)[0]

@@ -12,11 +12,13 @@ from typing import Any
 from generation.causal import CausalAdapter, CausalDescription
 
 from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.activations import causal_layer_channels
 from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scales
 from triton_rag_export.graph.causal_graph import build_causal_graph
 from triton_rag_export.graph.causal_int4 import quantize_layers
 from triton_rag_export.graph.causal_model import CacheKind, CausalModel, GeneratorPrecision, LayerShape
 from triton_rag_export.graph.end_tokens import end_token_ids_of
+from triton_rag_export.graph.factor_balance import balance_factors
 from triton_rag_export.graph.generator_quality import (
     GeneratorQuality,
     compare_generators,
@@ -29,7 +31,7 @@ from triton_rag_export.graph.model_source import (
     load_causal_model,
     load_tokenizer,
 )
-from triton_rag_export.graph.smoothing import measure_ranges, smooth
+from triton_rag_export.graph.smoothing import measure_ranges, model_calls, smooth
 from triton_rag_export.kernels import install_kernels
 
 GRAPH_FILE = "generator.onnx"
@@ -156,6 +158,7 @@ def write_causal(
         end_token_ids=end_token_ids,
         context_tokens=settings.context_tokens,
         cache="fp32" if cache_scales is None else "int8",
+        layer_channels=causal_layer_channels(model.layers),
     ).save(folder)
 
 
@@ -166,13 +169,15 @@ def _described(model: Any, settings: CausalExport, calibration: Sequence[Sequenc
             f"context_tokens is {settings.context_tokens}; allowed: at most what the model was trained for, "
             f"{longest}"
         )
+    if settings.precision == "int8":
+        _check_calibration(calibration, "INT8")
+        balance_factors(model, model_calls(calibration))
+        return smooth(read_llama(model, settings.context_tokens), measure_ranges(model, calibration))
     described = read_llama(model, settings.context_tokens)
-    if settings.precision not in ("int8", "int4"):
-        return described
-    _check_calibration(calibration, settings.precision.upper())
     if settings.precision == "int4":
+        _check_calibration(calibration, "INT4")
         return quantize_layers(described, model, calibration)
-    return smooth(described, measure_ranges(model, calibration))
+    return described
 
 
 def _check_calibration(calibration: Sequence[Sequence[int]], wanted_by: str) -> None:

@@ -21,9 +21,9 @@ from triton_rag_export.graph.attention_nodes import (
 )
 from triton_rag_export.graph.cache_scales import CacheScales
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, GeneratorPrecision
-from triton_rag_export.graph.linear import Floats, LinearWeights, bias_of
-from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
-from triton_rag_export.graph.nbits import BlockLinear, beside
+from triton_rag_export.graph.layer_nodes import gated_node, joined_node, layer_node
+from triton_rag_export.graph.linear import Floats, LinearWeights
+from triton_rag_export.graph.linear_node import Activation, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 # RMSNormalization is standard since opset 23.
@@ -40,6 +40,10 @@ class _Build:
     cache_scales: CacheScales | None
     step: StepInputs
     rotary: tuple[str, str]
+
+    def norm(self, weight: Floats) -> Norm:
+        """A normalization with the model's epsilon."""
+        return Norm(weight, self.model.norm_epsilon)
 
 
 def build_causal_graph(
@@ -95,8 +99,14 @@ def _embed(build: _Build, token_ids: str) -> str:
 
 def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
     """Attention over the slot's cache, added to the residual stream: (rows, hidden) to (rows, hidden)."""
-    packed = _side_by_side(layer.query, layer.key, layer.value)
-    rows = _linear(build, hidden, packed, "query_key_value", norm=layer.attention_norm)
+    rows = joined_node(
+        build.graph,
+        hidden,
+        (layer.query, layer.key, layer.value),
+        precision=build.precision,
+        norm=build.norm(layer.attention_norm),
+        label="query_key_value",
+    )
     size = build.model.head_size
     widths = layer.shape(size)
     shape = AttentionShape(
@@ -118,7 +128,14 @@ def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
         rotary=build.rotary,
         cache_scales=_cache_scales(build, index, shape),
     )
-    return _linear(build, attended, layer.attention_output, "attention_output", residual=hidden)
+    return layer_node(
+        build.graph,
+        attended,
+        layer.attention_output,
+        precision=build.precision,
+        residual=hidden,
+        label="attention_output",
+    )
 
 
 def _cache_scales(build: _Build, index: int, shape: AttentionShape) -> tuple[str, str] | None:
@@ -137,11 +154,19 @@ def _cache_scales(build: _Build, index: int, shape: AttentionShape) -> tuple[str
 
 def _feed_forward(build: _Build, layer: DecoderLayer, hidden: str) -> str:
     """down(SiLU(gate(x)) * up(x)), added to the residual stream: (rows, hidden) to (rows, hidden)."""
-    packed = _side_by_side(layer.gate, layer.up)
-    gated = _linear(
-        build, hidden, packed, "gate_up", norm=layer.feed_forward_norm, activation=Activation.SILU
+    gated = gated_node(
+        build.graph,
+        hidden,
+        layer.gate,
+        layer.up,
+        precision=build.precision,
+        norm=build.norm(layer.feed_forward_norm),
+        activation=Activation.SILU,
+        label="gate_up",
+    )  # (rows, feed_forward)
+    return layer_node(
+        build.graph, gated, layer.down, precision=build.precision, residual=hidden, label="down"
     )
-    return _linear(build, gated, layer.down, "down", residual=hidden)
 
 
 def _predict(build: _Build, hidden: str) -> None:
@@ -152,48 +177,13 @@ def _predict(build: _Build, hidden: str) -> None:
     """
     graph, model = build.graph, build.model
     head = LinearWeights(model.embedding.T) if model.head is None else model.head
-    linear_node(
+    layer_node(
         graph,
         hidden,
         head,
         precision="int8" if build.precision == "int4" else build.precision,
-        norm=Norm(model.final_norm, model.norm_epsilon),
+        norm=build.norm(model.final_norm),
         label="head",
         output="logits",
     )
     graph.output("logits", np.float32, ["output_rows", model.vocabulary_size])
-
-
-def _linear(
-    build: _Build,
-    rows: str,
-    layer: LinearWeights,
-    label: str,
-    *,
-    norm: Floats | None = None,
-    activation: Activation = Activation.NONE,
-    residual: str = "",
-) -> str:
-    """A layer with what comes before and behind it."""
-    return linear_node(
-        build.graph,
-        rows,
-        layer,
-        precision=build.precision,
-        norm=None if norm is None else Norm(norm, build.model.norm_epsilon),
-        activation=activation,
-        is_gated=activation is not Activation.NONE,
-        residual=residual,
-        label=label,
-    )
-
-
-def _side_by_side(*layers: LinearWeights) -> LinearWeights:
-    """One layer that does the work of several which read the same rows."""
-    bias = None
-    if any(layer.bias is not None for layer in layers):
-        bias = np.concatenate([bias_of(layer) for layer in layers])
-    on_grids = [layer for layer in layers if isinstance(layer, BlockLinear)]
-    if len(on_grids) == len(layers):
-        return beside(on_grids, bias)
-    return LinearWeights(np.concatenate([layer.weight for layer in layers], axis=1), bias)

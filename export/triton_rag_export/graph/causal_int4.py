@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer
+from triton_rag_export.graph.factors import FactorizedWeights, Linear, reading_matrix
 from triton_rag_export.graph.gptq import Doubles, gptq
 from triton_rag_export.graph.linear import LinearWeights
 from triton_rag_export.graph.nbits import BlockLinear
@@ -101,12 +102,16 @@ def _quantized_layer(
         "up": feed_forward.up_proj,
         "down": feed_forward.down_proj,
     }
-    done: dict[str, BlockLinear] = {}
+    done: dict[str, Linear] = {}
     for names in _READERS_OF_THE_SAME_ROWS:
-        hessian = _hessian(module, modules[names[0]], calls)
+        inputs = len(reading_matrix(getattr(layer, names[0])))
+        hessian = _hessian(module, modules[names[0]], inputs, calls)
         for name in names:
-            done[name] = quantize(getattr(layer, name), hessian)
-            _write_weight(modules[name], done[name])
+            plain = getattr(layer, name)
+            if isinstance(plain, FactorizedWeights):
+                done[name] = _quantized_factors(plain, module, modules[name], hessian, calls, quantize)
+            else:
+                done[name] = _quantized_matrix(plain, modules[name], hessian, quantize)
     return replace(
         layer,
         query=done["query"],
@@ -119,12 +124,34 @@ def _quantized_layer(
     )
 
 
-def _hessian(layer: Any, reader: Any, calls: Sequence[_LayerCall]) -> Doubles:
+def _quantized_matrix(plain: LinearWeights, module: Any, hessian: Doubles, quantize: Quantize) -> BlockLinear:
+    """A linear layer, quantized; its module gets the weights as well."""
+    import torch
+
+    on_grid = quantize(plain, hessian)
+    module.weight.copy_(torch.from_numpy(on_grid.weight.T))
+    return on_grid
+
+
+def _quantized_factors(
+    plain: FactorizedWeights,
+    layer: Any,
+    module: Any,
+    hessian: Doubles,
+    calls: Sequence[_LayerCall],
+    quantize: Quantize,
+) -> FactorizedWeights:
+    """A layer of two factors, quantized: the second is calibrated on what the first now gives."""
+    first = _quantized_matrix(plain.first, module.first, hessian, quantize)
+    between = _hessian(layer, module.second, first.weight.shape[1], calls)
+    return FactorizedWeights(first, _quantized_matrix(plain.second, module.second, between, quantize))
+
+
+def _hessian(layer: Any, reader: Any, inputs: int, calls: Sequence[_LayerCall]) -> Doubles:
     """X^T X of the rows X that one of a layer's modules reads, (inputs, inputs)."""
     import torch
 
-    width = reader.weight.shape[1]  # of a pruned module too, whose `in_features` may be out of date
-    total = torch.zeros(width, width, dtype=torch.float64)
+    total = torch.zeros(inputs, inputs, dtype=torch.float64)
 
     def add(_: Any, inputs: tuple[Any, ...]) -> None:
         rows = inputs[0].flatten(0, -2).double()  # (tokens, inputs)
@@ -141,9 +168,3 @@ def _hessian(layer: Any, reader: Any, calls: Sequence[_LayerCall]) -> Doubles:
     finally:
         hook.remove()
     return np.asarray(total.numpy(), dtype=np.float64)
-
-
-def _write_weight(module: Any, layer: BlockLinear) -> None:
-    import torch
-
-    module.weight.copy_(torch.from_numpy(layer.weight.T))

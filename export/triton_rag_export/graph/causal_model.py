@@ -1,7 +1,8 @@
 """A causal language model as data: what the graph is built from, whatever family it came from.
 
 Every layer brings its own widths, read from its weights: a pruned model, whose layers differ, is described
-like any other. Weights are float32 and laid out for `rows @ weight`.
+like any other, and any linear layer may be of two factors (`factors`). Weights are float32 and laid out for
+`rows @ weight`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from triton_rag_export.graph.linear import Floats, LinearWeights
+from triton_rag_export.graph.factors import Linear, width_of
+from triton_rag_export.graph.linear import Floats
 
 GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
 CacheKind = Literal["fp32", "int8"]
@@ -49,21 +51,21 @@ class DecoderLayer:
     """
 
     attention_norm: Floats
-    query: LinearWeights
-    key: LinearWeights
-    value: LinearWeights
+    query: Linear
+    key: Linear
+    value: Linear
     query_norm: Floats | None
     key_norm: Floats | None
-    attention_output: LinearWeights
+    attention_output: Linear
     feed_forward_norm: Floats
-    gate: LinearWeights
-    up: LinearWeights
-    down: LinearWeights
+    gate: Linear
+    up: Linear
+    down: Linear
 
     def shape(self, head_size: int) -> LayerShape:
         """The widths of the layer, read from its weights."""
-        heads = self.query.weight.shape[1] // head_size
-        return LayerShape(heads, self.key.weight.shape[1] // head_size, self.gate.weight.shape[1])
+        heads, kv_heads = (width_of(layer) // head_size for layer in (self.query, self.key))
+        return LayerShape(heads, kv_heads, width_of(self.gate))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +107,7 @@ class CausalModel:
     embedding: Floats
     layers: tuple[DecoderLayer, ...]
     final_norm: Floats
-    head: LinearWeights | None
+    head: Linear | None
     rotary: RotaryPositions
 
     @property

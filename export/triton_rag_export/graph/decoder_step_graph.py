@@ -31,6 +31,7 @@ from triton_rag_export.graph.encoder_decoder_model import (
     Normalization,
     TransformerLayer,
 )
+from triton_rag_export.graph.factors import with_bias
 from triton_rag_export.graph.linear import LinearWeights, Precision
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
@@ -137,6 +138,6 @@ def _predict(build: BlockBuild, hidden: str) -> None:
     model = build.model
     head = LinearWeights(model.decoder.embedding.T) if model.head is None else model.head
     if model.head_bias is not None:
-        head = LinearWeights(head.weight, model.head_bias)
+        head = with_bias(head, model.head_bias)
     linear(build, hidden, head, "head", norm=model.decoder.final_norm, output="logits")
     build.graph.output("logits", np.float32, ["output_rows", model.vocabulary_size])

@@ -13,6 +13,7 @@ from generation.encoder_decoder import DECODER_FILE, ENCODER_FILE, EncoderDecode
 from generation.encoder_decoder_description import EncoderDecoderDescription
 
 from triton_rag_export.errors import BuildError, UnsupportedModelError
+from triton_rag_export.graph.activations import stack_layer_channels
 from triton_rag_export.graph.bart import FAMILIES as BART_FAMILIES
 from triton_rag_export.graph.bart import bart_sites, read_bart
 from triton_rag_export.graph.decoder_step_graph import build_decoder_step_graph
@@ -26,9 +27,11 @@ from triton_rag_export.graph.encoder_decoder_quality import (
 from triton_rag_export.graph.encoder_decoder_smoothing import (
     ModelSites,
     measure_site_ranges,
+    pair_calls,
     smooth_encoder_decoder,
 )
 from triton_rag_export.graph.end_tokens import end_token_ids_of
+from triton_rag_export.graph.factor_balance import balance_factors
 from triton_rag_export.graph.generator_quality import GeneratorQuality, compare_generators
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import (
@@ -116,14 +119,15 @@ def export_encoder_decoder(
         BuildError: INT8 without calibration texts, or graphs in FP32 that do not match transformers.
     """
     model, tokenizer = load_encoder_decoder_model(source), load_tokenizer(source)
-    described, sites = _described(model, settings)
+    described, _ = _described(model, settings)
     end_token_ids = end_token_ids_of(model, tokenizer)
     calibration, held_out = _answered(model, tokenizer, described, settings, end_token_ids)
     if settings.precision == "int8":
         if not calibration:
             raise BuildError("INT8 without calibration_texts; give some texts like those to be served")
-        ranges = measure_site_ranges(model, sites, calibration)
-        described = smooth_encoder_decoder(described, sites, ranges)
+        balance_factors(model, pair_calls(calibration))
+        described, sites = _described(model, settings)
+        described = smooth_encoder_decoder(described, sites, measure_site_ranges(model, sites, calibration))
     write_encoder_decoder(described, settings.precision, end_token_ids, folder)
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     quality = _compare(model, folder, held_out) if held_out else None
@@ -174,6 +178,8 @@ def write_encoder_decoder(
         end_token_ids=end_token_ids,
         longest_source=model.longest_source,
         longest_target=model.longest_target,
+        layer_channels=stack_layer_channels(model.decoder),
+        encoder_layer_channels=stack_layer_channels(model.encoder),
     ).save(folder)
 
 

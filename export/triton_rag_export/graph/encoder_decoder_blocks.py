@@ -4,8 +4,8 @@ All of it works on packed rows, (rows, channels). A linear layer takes in the no
 activation, gate and residual sum behind it (see `linear_node`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from triton_rag_export.graph.encoder_decoder_model import (
     Normalization,
     Stack,
 )
-from triton_rag_export.graph.linear import LinearWeights, Precision, bias_of
-from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
+from triton_rag_export.graph.factors import Linear
+from triton_rag_export.graph.layer_nodes import gated_node, joined_node, layer_node
+from triton_rag_export.graph.linear import Precision
+from triton_rag_export.graph.linear_node import Activation, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 _ONNX_FLOAT = 1
@@ -94,67 +96,68 @@ def residual(build: BlockBuild, hidden: str, norm: Normalization, label: str, bl
 
 def feed_forward(build: BlockBuild, block: FeedForward, rows: str, norm: Normalization | None) -> str:
     """The feed-forward block: (rows, hidden) to (rows, hidden)."""
-    is_gated = block.gate is not None
-    opening = block.up if block.gate is None else side_by_side(block.gate, block.up)
-    opened = linear(
-        build,
-        rows,
-        opening,
-        "up",
-        norm=norm,
-        activation=_ACTIVATIONS[block.activation],
-        is_gated=is_gated,
-    )  # (rows, width)
-    return linear(build, opened, block.down, "down", residual=rows, is_wide=build.model.keeps_down_wide)
+    activation, before = _ACTIVATIONS[block.activation], _before(norm)
+    if block.gate is None:
+        opened = linear(build, rows, block.up, "up", norm=norm, activation=activation)
+    else:
+        opened = gated_node(
+            build.graph,
+            rows,
+            block.gate,
+            block.up,
+            precision=build.precision,
+            norm=before,
+            activation=activation,
+            label="gate_up",
+        )  # (rows, width)
+    if build.precision == "fp16" and build.model.keeps_down_wide:
+        build = replace(build, precision="fp32")
+    return linear(build, opened, block.down, "down", residual=rows)
 
 
 def query_key_value(build: BlockBuild, attention: Attention, rows: str, norm: Normalization | None) -> str:
     """Queries, keys and values side by side, (rows, 3 * heads * head_size)."""
-    packed = side_by_side(attention.query, attention.key, attention.value)
-    return linear(build, rows, packed, "query_key_value", norm=norm)
+    return joined(build, rows, (attention.query, attention.key, attention.value), "query_key_value", norm)
+
+
+def joined(
+    build: BlockBuild,
+    rows: str,
+    layers: Sequence[Linear],
+    label: str,
+    norm: Normalization | None = None,
+) -> str:
+    """What layers that read the same rows give, side by side."""
+    return joined_node(build.graph, rows, layers, precision=build.precision, norm=_before(norm), label=label)
 
 
 def linear(
     build: BlockBuild,
     rows: str,
-    layer: LinearWeights,
+    layer: Linear,
     label: str,
     *,
     norm: Normalization | None = None,
     activation: Activation = Activation.NONE,
-    is_gated: bool = False,
     residual: str = "",
-    is_wide: bool = False,
     output: str = "",
 ) -> str:
-    """A linear layer with what comes before and behind it (`linear_node`).
-
-    Args:
-        build: where and how precisely.
-        rows: name of the rows.
-        layer: the weights.
-        label: name of the node.
-        norm: before the layer.
-        activation: behind it.
-        is_gated: whether the first half of the columns, activated, is multiplied with the second.
-        residual: name of rows to add.
-        is_wide: whether the weights stay float32 where others are stored in half the bytes.
-        output: name of the result, if it is the graph's.
-    """
-    precision = "fp32" if is_wide and build.precision == "fp16" else build.precision
-    before = None if norm is None else Norm(norm.weight, norm.epsilon, norm.bias)
-    return linear_node(
+    """A linear layer with what comes before and behind it (`layer_node`)."""
+    return layer_node(
         build.graph,
         rows,
         layer,
-        precision=precision,
-        norm=before,
+        precision=build.precision,
+        norm=_before(norm),
         activation=activation,
-        is_gated=is_gated,
         residual=residual,
         label=label,
         output=output,
     )
+
+
+def _before(norm: Normalization | None) -> Norm | None:
+    return None if norm is None else Norm(norm.weight, norm.epsilon, norm.bias)
 
 
 def shape_of(attention: Attention) -> AttentionShape:
@@ -168,11 +171,3 @@ def relative_bias(graph: GraphBuilder, attention: Attention) -> str:
     if attention.bias is None:
         return ""
     return graph.constant(attention.bias.by_offset, np.float32, label="relative_bias")
-
-
-def side_by_side(*layers: LinearWeights) -> LinearWeights:
-    """One layer that does the work of several which read the same rows."""
-    weight = np.concatenate([layer.weight for layer in layers], axis=1)
-    if all(layer.bias is None for layer in layers):
-        return LinearWeights(weight)
-    return LinearWeights(weight, np.concatenate([bias_of(layer) for layer in layers]))

@@ -1,7 +1,8 @@
 """An encoder-decoder model as data: what its two graphs are built from, whatever family it came from.
 
 Every layer brings its own widths, read from its weights: a pruned model, whose layers differ, is described
-like any other. Weights are float32 and laid out for `rows @ weight`.
+like any other, and any linear layer may be of two factors (`factors`). Weights are float32 and laid out for
+`rows @ weight`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from triton_rag_export.graph.linear import Floats, LinearWeights
+from triton_rag_export.graph.factors import Linear, width_of
+from triton_rag_export.graph.linear import Floats
 
 Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
 
@@ -83,10 +85,10 @@ class Attention:
         bias: added to the scores by distance, one row a head; None without one.
     """
 
-    query: LinearWeights
-    key: LinearWeights
-    value: LinearWeights
-    output: LinearWeights
+    query: Linear
+    key: Linear
+    value: Linear
+    output: Linear
     head_size: int
     scale: float
     bias: RelativeBias | None = None
@@ -94,7 +96,7 @@ class Attention:
     @property
     def heads(self) -> int:
         """How many heads there are, read from the weights."""
-        return int(self.query.weight.shape[1] // self.head_size)
+        return width_of(self.query) // self.head_size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +110,9 @@ class FeedForward:
         activation: between them.
     """
 
-    gate: LinearWeights | None
-    up: LinearWeights
-    down: LinearWeights
+    gate: Linear | None
+    up: Linear
+    down: Linear
     activation: Activation
 
 
@@ -176,7 +178,7 @@ class EncoderDecoderModel:
     norm_first: bool
     encoder: Stack
     decoder: Stack
-    head: LinearWeights | None
+    head: Linear | None
     head_bias: Floats | None
     start_token_ids: tuple[int, ...]
     keeps_down_wide: bool
@@ -203,7 +205,7 @@ class EncoderDecoderModel:
                 "encoder" if layer.cross_attention is None else "decoder",
                 layer.attention.heads,
                 0 if layer.cross_attention is None else layer.cross_attention.heads,
-                layer.feed_forward.up.weight.shape[1],
+                width_of(layer.feed_forward.up),
             )
             for stack in (self.encoder, self.decoder)
             for layer in stack.layers

@@ -6,7 +6,7 @@ feed-forward block whose width is multiplied by a gate, or opened by a ReLU, whi
 normalizes behind its blocks and opens with GELU: of its sites only the attention's values are left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from triton_rag_export.graph.encoder_decoder_model import (
     TransformerLayer,
 )
 from triton_rag_export.graph.encoder_decoder_quality import SourceAndTarget
+from triton_rag_export.graph.factors import Linear, reading_matrix
 from triton_rag_export.graph.linear import Floats, LinearWeights, smoothing_factors
 from triton_rag_export.graph.smoothing import ALPHA, RangeGatherer, divided
 
@@ -81,13 +82,21 @@ def measure_site_ranges(model: Any, sites: ModelSites, pairs: Iterable[SourceAnd
     hooks = [module.register_forward_pre_hook(ranges) for module in [*modules, sites.encoded, sites.head]]
     try:
         with torch.inference_mode():
-            for pair in pairs:
-                source, target = torch.tensor([pair.source]), torch.tensor([pair.target])
-                model(input_ids=source, decoder_input_ids=target, use_cache=False)
+            for call in pair_calls(pairs):
+                model(**call, use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()
     return ranges
+
+
+def pair_calls(pairs: Iterable[SourceAndTarget]) -> Iterator[dict[str, Any]]:
+    """What an encoder-decoder model is called with for each of some texts."""
+    import torch
+
+    for pair in pairs:
+        source, target = torch.tensor([pair.source]), torch.tensor([pair.target])
+        yield {"input_ids": source, "decoder_input_ids": target}
 
 
 def smooth_encoder_decoder(
@@ -131,8 +140,8 @@ class _Smoother:
     alpha: float
     norm_first: bool
 
-    def factors(self, site: Any, *readers: LinearWeights) -> Floats:
-        weights = np.concatenate([each.weight for each in readers], axis=1)
+    def factors(self, site: Any, *readers: Linear) -> Floats:
+        weights = np.concatenate(list(map(reading_matrix, readers)), axis=1)
         return smoothing_factors(self.ranges.range_of(site), weights, self.alpha)
 
     def layer(self, layer: TransformerLayer, sites: LayerSites) -> TransformerLayer:
@@ -183,7 +192,7 @@ class _Smoother:
         return replace(block, gate=gate, up=block.up.smoothed(factors)), _divided_norm(norm, factors)
 
 
-def _source_readers(layer: TransformerLayer) -> list[LinearWeights]:
+def _source_readers(layer: TransformerLayer) -> list[Linear]:
     cross = layer.cross_attention
     return [] if cross is None else [cross.key, cross.value]
 

@@ -7,11 +7,8 @@ does not compute is refused here, by name, rather than exported wrongly.
 
 from typing import Any
 
-import numpy as np
-
-from triton_rag_export.errors import UnsupportedModelError
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, RotaryPositions
-from triton_rag_export.graph.linear import Floats, LinearWeights
+from triton_rag_export.graph.torch_weights import array_of, linear_of, uncovered
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 ACTIVATIONS = frozenset({"silu", "swish"})
@@ -32,7 +29,7 @@ def read_llama(model: Any, context_tokens: int) -> CausalModel:
     """
     _refuse_uncovered(model.config, context_tokens)
     body = model.model
-    embedding = _array(body.embed_tokens.weight)
+    embedding = array_of(body.embed_tokens.weight)
     tied = model.lm_head.weight.data_ptr() == body.embed_tokens.weight.data_ptr()
     head_size = int(body.layers[0].self_attn.head_dim)
     rotary = body.rotary_emb
@@ -42,60 +39,44 @@ def read_llama(model: Any, context_tokens: int) -> CausalModel:
         norm_epsilon=float(model.config.rms_norm_eps),
         embedding=embedding,
         layers=tuple(_read_layer(layer) for layer in body.layers),
-        final_norm=_array(body.norm.weight),
-        head=None if tied else _linear(model.lm_head),
-        rotary=RotaryPositions(_array(rotary.inv_freq), float(rotary.attention_scaling)),
+        final_norm=array_of(body.norm.weight),
+        head=None if tied else linear_of(model.lm_head),
+        rotary=RotaryPositions(array_of(rotary.inv_freq), float(rotary.attention_scaling)),
     )
 
 
 def _refuse_uncovered(config: Any, context_tokens: int) -> None:
     if config.model_type not in FAMILIES:
-        raise _unsupported(config, "model_type", config.model_type, _listed(FAMILIES))
+        raise uncovered(config, "model_type", config.model_type, _listed(FAMILIES))
     if config.hidden_act not in ACTIVATIONS:
-        raise _unsupported(config, "hidden_act", config.hidden_act, _listed(ACTIVATIONS))
+        raise uncovered(config, "hidden_act", config.hidden_act, _listed(ACTIVATIONS))
     rotary_type = config.rope_parameters.get("rope_type", "default")
     if rotary_type not in ROTARY_TYPES:
-        raise _unsupported(config, "rope_type", rotary_type, _listed(ROTARY_TYPES))
+        raise uncovered(config, "rope_type", rotary_type, _listed(ROTARY_TYPES))
     if config.rope_parameters.get("partial_rotary_factor", 1.0) != 1.0:
         factor = config.rope_parameters["partial_rotary_factor"]
-        raise _unsupported(config, "partial_rotary_factor", factor, "1.0")
+        raise uncovered(config, "partial_rotary_factor", factor, "1.0")
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     if window is not None and window < context_tokens:
         allowed = f"none, or one of at least context_tokens ({context_tokens})"
-        raise _unsupported(config, "sliding_window", window, allowed)
+        raise uncovered(config, "sliding_window", window, allowed)
 
 
 def _read_layer(layer: Any) -> DecoderLayer:
     attention, feed_forward = layer.self_attn, layer.mlp
     query_norm, key_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
     return DecoderLayer(
-        attention_norm=_array(layer.input_layernorm.weight),
-        query=_linear(attention.q_proj),
-        key=_linear(attention.k_proj),
-        value=_linear(attention.v_proj),
-        query_norm=None if query_norm is None else _array(query_norm.weight),
-        key_norm=None if key_norm is None else _array(key_norm.weight),
-        attention_output=_linear(attention.o_proj),
-        feed_forward_norm=_array(layer.post_attention_layernorm.weight),
-        gate=_linear(feed_forward.gate_proj),
-        up=_linear(feed_forward.up_proj),
-        down=_linear(feed_forward.down_proj),
-    )
-
-
-def _linear(module: Any) -> LinearWeights:
-    bias = None if module.bias is None else _array(module.bias)
-    return LinearWeights(_array(module.weight).T, bias)
-
-
-def _array(tensor: Any) -> Floats:
-    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float32)
-
-
-def _unsupported(config: Any, setting: str, value: object, allowed: str) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"the causal graph does not cover {setting} = {value!r} of this {config.model_type} model; "
-        f"allowed: {allowed}; choose another model"
+        attention_norm=array_of(layer.input_layernorm.weight),
+        query=linear_of(attention.q_proj),
+        key=linear_of(attention.k_proj),
+        value=linear_of(attention.v_proj),
+        query_norm=None if query_norm is None else array_of(query_norm.weight),
+        key_norm=None if key_norm is None else array_of(key_norm.weight),
+        attention_output=linear_of(attention.o_proj),
+        feed_forward_norm=array_of(layer.post_attention_layernorm.weight),
+        gate=linear_of(feed_forward.gate_proj),
+        up=linear_of(feed_forward.up_proj),
+        down=linear_of(feed_forward.down_proj),
     )
 
 

@@ -8,20 +8,17 @@ import copy
 import hashlib
 import importlib.util
 import json
-import mmap
 import re
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from triton_rag_export.errors import ModelSourceError
+from triton_rag_export.graph.gguf_tokenizer import restore_pre_tokenizer
 
 PACKAGE_PREFIX = "package:"
 WEIGHT_AND_TOKENIZER_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.txt", "*.model", "*.jinja")
-# GGUF names a pre-tokenizer; transformers reads "gpt2" vocabularies without it. These split every digit off.
-GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS = frozenset({"smollm", "starcoder", "refact", "codeshell", "exaone"})
 
 _OTHER_FORMATS = ("onnx/*", "openvino/*", "*.onnx", "original/*", "*.msgpack", "*.h5", "coreml/*")
 _HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
@@ -75,10 +72,9 @@ def load_causal_model(source: ModelSource) -> Any:
     Raises:
         ModelSourceError: the files cannot be read as a causal language model.
     """
-    import torch
     from transformers import AutoModelForCausalLM
 
-    model = _load(source, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
+    model = _load_model(source, AutoModelForCausalLM)
     if source.gguf_file is not None:
         config = copy.deepcopy(model.config)
         del config.quantization_config
@@ -118,10 +114,9 @@ def load_encoder_decoder_model(source: ModelSource) -> Any:
     Raises:
         ModelSourceError: the files cannot be read as an encoder-decoder model.
     """
-    import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    return _load(source, AutoModelForSeq2SeqLM.from_pretrained, dtype=torch.float32).eval()
+    return _load_model(source, AutoModelForSeq2SeqLM).eval()
 
 
 def is_encoder_decoder(source: ModelSource) -> bool:
@@ -158,7 +153,7 @@ def load_tokenizer(source: ModelSource) -> Any:
             "choose a model with a tokenizer.json"
         )
     if source.gguf_file is not None:
-        _restore_pre_tokenizer(tokenizer, source.folder / source.gguf_file)
+        restore_pre_tokenizer(tokenizer, source.folder / source.gguf_file)
     return tokenizer
 
 
@@ -252,6 +247,17 @@ def _model_files(source: ModelSource) -> Iterator[Path]:
     yield from sorted(found | set(source.folder.glob("1_Pooling/*.json")))
 
 
+def _load_model(source: ModelSource, auto_class: Any) -> Any:
+    """A model in float32, a compressed one (`compress`) included."""
+    import torch
+
+    from triton_rag_export.compress import is_compressed, load_compressed
+
+    if is_compressed(source.folder):
+        return load_compressed(source.folder, auto_class)
+    return _load(source, auto_class.from_pretrained, dtype=torch.float32)
+
+
 def _load(source: ModelSource, from_pretrained: Callable[..., Any], **settings: Any) -> Any:
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
@@ -267,26 +273,3 @@ def _load(source: ModelSource, from_pretrained: Callable[..., Any], **settings: 
             f"model {source.name!r}: transformers cannot read {source.folder} ({reason}); "
             "check that the folder is complete and of a supported family"
         ) from error
-
-
-def _restore_pre_tokenizer(tokenizer: Any, gguf_file: Path) -> None:
-    """Split digits as the model was trained: transformers leaves GGUF's pre-tokenizer out (seen in 5.23)."""
-    from tokenizers.pre_tokenizers import Digits, Sequence
-
-    if _gguf_string(gguf_file, b"tokenizer.ggml.pre") in GGUF_PRE_TOKENIZERS_OF_SINGLE_DIGITS:
-        backend = tokenizer.backend_tokenizer
-        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
-
-
-def _gguf_string(gguf_file: Path, key: bytes) -> str | None:
-    """A string of a GGUF file's metadata, found by its key: gguf's reader takes seconds to walk a vocabulary.
-
-    Behind a key come the type of its value (4 bytes, 8 is a string), the length (8 bytes), and UTF-8.
-    """
-    with gguf_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(struct.pack("<Q", len(key)) + key + struct.pack("<I", 8))
-        if start < 0:
-            return None
-        start += 8 + len(key) + 4
-        (length,) = struct.unpack_from("<Q", content, start)
-        return content[start + 8 : start + 8 + length].decode("utf-8")

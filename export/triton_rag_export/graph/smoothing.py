@@ -7,13 +7,14 @@ layer's weights are multiplied by it: the model stays the same in exact arithmet
 since the division goes into the weight of the normalization before, the value projection, or `up`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer
+from triton_rag_export.graph.factors import Linear, reading_matrix, with_outputs
 from triton_rag_export.graph.linear import Floats, LinearWeights, smoothing_factors
 
 ALPHA = 0.5
@@ -63,13 +64,20 @@ def measure_ranges(model: Any, sequences: Iterable[Sequence[int]]) -> Activation
     hooks = [module.register_forward_pre_hook(gather) for module in modules]
     try:
         with torch.inference_mode():
-            for sequence in sequences:
-                model(torch.tensor([list(sequence)]), use_cache=False)
+            for call in model_calls(sequences):
+                model(**call, use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()
     ranges = [LayerRanges(*(gather.range_of(module) for module in quartet)) for quartet in watched]
     return ActivationRanges(tuple(ranges), gather.range_of(model.lm_head))
+
+
+def model_calls(sequences: Iterable[Sequence[int]]) -> Iterator[dict[str, Any]]:
+    """What a causal model is called with for each of some texts."""
+    import torch
+
+    return ({"input_ids": torch.tensor([list(sequence)])} for sequence in sequences)
 
 
 def smooth(model: CausalModel, ranges: ActivationRanges, alpha: float = ALPHA) -> CausalModel:
@@ -85,7 +93,7 @@ def smooth(model: CausalModel, ranges: ActivationRanges, alpha: float = ALPHA) -
         for layer, layer_ranges in zip(model.layers, ranges.layers, strict=True)
     )
     head = LinearWeights(model.embedding.T) if model.head is None else model.head
-    factors = smoothing_factors(ranges.head_input, head.weight, alpha)
+    factors = smoothing_factors(ranges.head_input, reading_matrix(head), alpha)
     return replace(model, layers=layers, final_norm=model.final_norm / factors, head=head.smoothed(factors))
 
 
@@ -108,8 +116,8 @@ class RangeGatherer:
 
 
 def _smooth_layer(layer: DecoderLayer, ranges: LayerRanges, alpha: float, head_size: int) -> DecoderLayer:
-    def factors(largest: Floats, *readers: LinearWeights) -> Floats:
-        return smoothing_factors(largest, np.concatenate([each.weight for each in readers], axis=1), alpha)
+    def factors(largest: Floats, *readers: Linear) -> Floats:
+        return smoothing_factors(largest, np.concatenate(list(map(reading_matrix, readers)), axis=1), alpha)
 
     attention = factors(ranges.attention_input, layer.query, layer.key, layer.value)
     feed_forward = factors(ranges.feed_forward_input, layer.gate, layer.up)
@@ -135,14 +143,13 @@ def _value_factors(
     """Factors of the value channels, and the same spread to all query heads that read each value head."""
     shape = layer.shape(head_size)
     groups = (shape.kv_heads, shape.heads // shape.kv_heads, head_size)
-    weights = layer.attention_output.weight  # (heads * head_size, hidden)
+    weights = reading_matrix(layer.attention_output)  # (heads * head_size, hidden or rank)
     by_value = weights.reshape(*groups, -1).swapaxes(1, 2).reshape(shape.kv_heads * head_size, -1)
     values = smoothing_factors(attended.reshape(groups).max(axis=1).ravel(), by_value, alpha)
     spread = np.broadcast_to(values.reshape(shape.kv_heads, 1, head_size), groups)
     return values, spread.ravel()
 
 
-def divided(layer: LinearWeights, factors: Floats) -> LinearWeights:
+def divided(layer: Linear, factors: Floats) -> Linear:
     """The layer with each output channel divided by its factor."""
-    bias = None if layer.bias is None else layer.bias / factors
-    return LinearWeights(layer.weight / factors, bias)
+    return with_outputs(layer, lambda rows: rows / factors)

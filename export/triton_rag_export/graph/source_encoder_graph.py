@@ -14,13 +14,13 @@ from triton_rag_export.graph.encoder_decoder_blocks import (
     BlockBuild,
     embed,
     feed_forward,
+    joined,
     linear,
     normalize,
     query_key_value,
     relative_bias,
     residual,
     shape_of,
-    side_by_side,
 )
 from triton_rag_export.graph.encoder_decoder_model import (
     Attention,
@@ -95,6 +95,6 @@ def _store(build: BlockBuild, attention: Attention, encoded: str, slot: str, ind
     graph = build.graph
     caches = declare_caches(graph, f"cross_{index}", attention.heads, attention.head_size)
     with graph.scope(f"decoder_{index}"):
-        rows = linear(build, encoded, side_by_side(attention.key, attention.value), "cross_key_value")
+        rows = joined(build, encoded, (attention.key, attention.value), "cross_key_value")
         store_source_node(graph, rows, shape_of(attention), caches, slot, f"stored_{index}")
     graph.output(f"stored_{index}", np.float32, [1, 1])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from triton_rag_export.graph.encoder_decoder_config import covered_activation, start_token_ids_of
 from triton_rag_export.graph.encoder_decoder_model import (
     Activation,
     Attention,
@@ -21,13 +22,7 @@ from triton_rag_export.graph.encoder_decoder_model import (
     TransformerLayer,
 )
 from triton_rag_export.graph.encoder_decoder_smoothing import LayerSites, ModelSites
-from triton_rag_export.graph.torch_weights import (
-    ACTIVATIONS,
-    array_of,
-    linear_of,
-    start_token_ids_of,
-    uncovered,
-)
+from triton_rag_export.graph.torch_weights import array_of, linear_of, uncovered
 
 FAMILIES = frozenset({"t5", "mt5"})
 
@@ -42,11 +37,9 @@ def read_t5(model: Any) -> EncoderDecoderModel:
         UnsupportedModelError: another family, or a setting that the graphs do not cover.
     """
     config = model.config
-    if config.model_type not in FAMILIES:
-        raise uncovered(config, "model_type", config.model_type, ", ".join(sorted(FAMILIES)))
-    if config.dense_act_fn not in ACTIVATIONS:
-        raise uncovered(config, "feed_forward_proj", config.feed_forward_proj, ", ".join(ACTIVATIONS))
-    activation = ACTIVATIONS[config.dense_act_fn]
+    activation = covered_activation(
+        config, FAMILIES, getattr(config, "dense_act_fn", ""), "feed_forward_proj"
+    )
     encoder, decoder = (_read_stack(stack, activation) for stack in (model.encoder, model.decoder))
     tied = model.lm_head.weight.data_ptr() == model.decoder.embed_tokens.weight.data_ptr()
     if getattr(config, "scale_decoder_outputs", False):
@@ -85,15 +78,31 @@ def _layer_sites(parts: Any) -> LayerSites:
 
 
 def _read_stack(stack: Any, activation: Activation) -> Stack:
-    table = _relative_bias(stack.block[0].layer[0].SelfAttention)
+    blocks = zip(stack.block, _relative_biases(stack), strict=True)
     return Stack(
         embedding=array_of(stack.embed_tokens.weight),
         embedding_scale=1.0,
         positions=None,
         embedding_norm=None,
-        layers=tuple(_read_layer(block.layer, table, activation) for block in stack.block),
+        layers=tuple(_read_layer(block.layer, bias, activation) for block, bias in blocks),
         final_norm=_normalization(stack.final_layer_norm),
     )
+
+
+def _relative_biases(stack: Any) -> list[RelativeBias]:
+    """What each layer adds: from a table of its own, or as the layer before; equal ones are one."""
+    biases: list[RelativeBias] = []
+    for index, block in enumerate(stack.block):
+        attention = block.layer[0].SelfAttention
+        if hasattr(attention, "relative_attention_bias"):
+            own = _relative_bias(attention)
+            equal = (bias for bias in biases if np.array_equal(bias.by_offset, own.by_offset))
+            biases.append(next(equal, own))
+        elif index:
+            biases.append(biases[-1])
+        else:
+            raise uncovered(attention.config, "relative_attention_bias", None, "a table in the first layer")
+    return biases
 
 
 def _relative_bias(attention: Any) -> RelativeBias:

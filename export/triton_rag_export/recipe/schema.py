@@ -169,6 +169,8 @@ class ServingRecipe(_Table):
     """Prompt tokens read in one step of the engine."""
     max_draft_tokens: int = Field(default=8, ge=0, le=32)
     """Tokens guessed from the passages that an answer verifies in one step at most; 0: none."""
+    max_memory_mb: int = Field(default=0, ge=0, le=100_000_000)
+    """MB that weights, caches and activations of the generator may take, or it does not load; 0: no limit."""
     max_queue: int = Field(default=256, ge=1, le=65_536)
     """Requests that may wait; beyond, they are answered UNAVAILABLE at once."""
     max_query_characters: int = Field(default=8192, ge=1, le=1_000_000)

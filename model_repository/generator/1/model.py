@@ -31,7 +31,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model that lies beside this file and start the engine."""
         self._keys, self._outbox = CancellationKeys(), Outbox()
-        self._engine = load_engine(Path(args["model_repository"]) / args["model_version"])
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self._engine = load_engine(folder, pb_utils.Logger.log_info)
         self._engine.start()
         self._metrics = MetricsPublisher(self._engine, pb_utils.MetricFamily)
 

@@ -109,6 +109,7 @@ def test_what_the_recipe_decides_stands_in_the_configs(small_build: SmallBuild) 
     assert [list(tensor.dims) for tensor in config.input if tensor.name == "EMBEDDING"] == [[30]]
     serving = json.loads((repository / "generator" / "1" / "serving.json").read_text())
     assert (serving["slots"], serving["max_tokens"], serving["context_tokens"]) == (2, 24, 512)
+    assert serving["max_memory_mb"] == 4000
 
 
 def test_every_step_begins_and_ends_and_embedding_tells_how_far_it_is(

@@ -18,4 +18,6 @@ def test_a_piece_with_the_id_of_another_document_is_refused_with_both(word_token
 
 def test_distinct_ids_are_taken(word_tokenizer: Tokenizer) -> None:
     documents = [Document("a", "", "the lazy dog " * 20, "x"), Document("b", "", "short", "x")]
-    refuse_repeated_ids(cut_passages(documents, word_tokenizer, passage_tokens=16, overlap_tokens=4))
+    passages = cut_passages(documents, word_tokenizer, passage_tokens=16, overlap_tokens=4)
+    refuse_repeated_ids(passages)
+    assert len({passage.id for passage in passages}) == len(passages) > 2

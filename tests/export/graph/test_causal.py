@@ -112,7 +112,7 @@ def test_an_export_serves_its_whole_context(source, tmp_path):
 
 
 def test_the_description_is_read_back_as_it_was_written(tmp_path):
-    description = CausalDescription("llama", "int8", (3, 1), 64, 99, frozenset({2, 5}), 64, 128)
+    description = CausalDescription("llama", "int8", (3, 1), 64, 99, frozenset({2, 5}), 128, 7, "int8")
 
     description.save(tmp_path)
 

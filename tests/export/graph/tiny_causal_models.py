@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from export.graph.compressed_models import compressed_llama
 from generation.causal import CausalAdapter
 from transformers import (
     LlamaConfig,
@@ -84,11 +85,17 @@ VARIANTS: dict[str, Callable[[], PreTrainedModel]] = {
         **rotary("yarn", factor=4.0, original_max_position_embeddings=32)
     ),
     "llama, layers of different widths": lambda: pruned(tiny_llama()),
+    "llama, compressed": lambda: compressed_llama(tiny_llama(num_hidden_layers=4)),
+    "llama, compressed, with biases": lambda: compressed_llama(
+        tiny_llama(num_hidden_layers=4, attention_bias=True, mlp_bias=True)
+    ),
     "mistral": tiny_mistral,
     "mistral, window as wide as the context": lambda: tiny_mistral(sliding_window=CONTEXT_TOKENS),
     "qwen2": tiny_qwen2,
     "qwen2, tied head": lambda: tiny_qwen2(tie_word_embeddings=True),
+    "qwen2, compressed": lambda: compressed_llama(tiny_qwen2(num_hidden_layers=4)),
     "qwen3": tiny_qwen3,
+    "qwen3, compressed": lambda: compressed_llama(tiny_qwen3(num_hidden_layers=4)),
     "qwen3, wide heads": lambda: tiny_qwen3(head_dim=64, num_key_value_heads=1),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from export.graph.compressed_models import compressed_bart, compressed_t5
 from generation import SlotRows
 from generation.encoder_decoder import EncoderDecoderAdapter
 from transformers import (
@@ -103,13 +104,17 @@ VARIANTS: dict[str, Callable[[], PreTrainedModel]] = {
     "t5, one head": lambda: tiny_t5(num_heads=1, d_kv=16),
     "t5, gated silu": lambda: tiny_t5(feed_forward_proj="gated-silu"),
     "t5, feed-forward blocks of different widths": lambda: narrowed(tiny_t5()),
+    "t5, compressed": lambda: compressed_t5(tiny_t5()),
     "flan-t5": tiny_flan,
+    "flan-t5, compressed": lambda: compressed_t5(tiny_flan(num_decoder_layers=3)),
     "mt5": tiny_mt5,
     "bart": tiny_bart,
     "bart, scaled embedding and biased head": lambda: with_head_bias(tiny_bart(scale_embedding=True)),
     "bart, forced first word": lambda: forcing_first_word(tiny_bart(), 0),
     "bart, odd heads": lambda: tiny_bart(d_model=45, encoder_attention_heads=3, decoder_attention_heads=5),
+    "bart, compressed": lambda: compressed_bart(tiny_bart()),
     "mbart": tiny_mbart,
+    "mbart, compressed": lambda: compressed_bart(tiny_mbart(activation_function="relu")),
     "mbart, relu and a language to begin with": lambda: forcing_first_word(
         tiny_mbart(activation_function="relu", scale_embedding=True), 11
     ),

@@ -4,7 +4,6 @@ What a slot gets does not depend on its neighbours, nor on how its prompt is cut
 drafts stand beside its rows, bit for bit, in every precision.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,13 @@ import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
 from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
+from generation.description_file import read_description, write_description
 from generation.errors import SettingsError
 from generation.prompt_check import check_together
 from generation.rows_check import check_rows
 from generation.session import load_session
 
 GRAPH_FILE = "generator.onnx"
-DESCRIPTION_FILE = "generator.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class CausalDescription:
         vocabulary_size: the width of the logits.
         end_token_ids: the tokens that end an answer.
         context_tokens: the longest text that the graph was built for.
+        layer_channels: channels that all operations of the widest layer give a row, added up.
         cache: what keys and values are kept in, "fp32" or "int8".
     """
 
@@ -47,6 +47,7 @@ class CausalDescription:
     vocabulary_size: int
     end_token_ids: frozenset[int]
     context_tokens: int
+    layer_channels: int
     cache: str = "fp32"
 
     @classmethod
@@ -56,14 +57,7 @@ class CausalDescription:
         Raises:
             SettingsError: the file is missing, not JSON, or not a description.
         """
-        path = folder / DESCRIPTION_FILE
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            fields["kv_heads"] = tuple(fields["kv_heads"])
-            fields["end_token_ids"] = frozenset(fields["end_token_ids"])
-            return cls(**fields)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SettingsError(f"{path}: {error}; build the repository again") from error
+        return read_description(cls, folder, tuples=("kv_heads",))
 
     def save(self, folder: Path) -> Path:
         """Write the description into a version folder.
@@ -71,11 +65,7 @@ class CausalDescription:
         Returns:
             The file written.
         """
-        path = folder / DESCRIPTION_FILE
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        fields["end_token_ids"] = sorted(self.end_token_ids)
-        path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-        return path
+        return write_description(folder, self)
 
 
 class CausalAdapter:

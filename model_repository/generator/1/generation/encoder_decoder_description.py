@@ -1,13 +1,10 @@
 """What `generator.json` says about an encoder-decoder model's graphs."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from generation.errors import SettingsError
-
-DESCRIPTION_FILE = "generator.json"
+from generation.description_file import read_description, write_description
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +22,8 @@ class EncoderDecoderDescription:
         end_token_ids: the tokens that end an answer.
         longest_source: tokens that a source may have; None when positions are relative.
         longest_target: tokens that the decoder can read; None when positions are relative.
+        layer_channels: channels that all operations of the decoder's widest layer give a row, added up.
+        encoder_layer_channels: the same of the encoder.
     """
 
     KIND: ClassVar[str] = "encoder-decoder"
@@ -39,6 +38,8 @@ class EncoderDecoderDescription:
     end_token_ids: frozenset[int]
     longest_source: int | None
     longest_target: int | None
+    layer_channels: int
+    encoder_layer_channels: int
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -47,17 +48,9 @@ class EncoderDecoderDescription:
         Raises:
             SettingsError: the file is missing, not JSON, or not such a description.
         """
-        path = folder / DESCRIPTION_FILE
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            if (kind := fields.pop("kind")) != cls.KIND:
-                raise ValueError(f"kind is {kind!r}; needed: {cls.KIND!r}")
-            for name in ("heads", "cross_heads", "start_token_ids"):
-                fields[name] = tuple(fields[name])
-            fields["end_token_ids"] = frozenset(fields["end_token_ids"])
-            return cls(**fields)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SettingsError(f"{path}: {error}; build the repository again") from error
+        return read_description(
+            cls, folder, tuples=("heads", "cross_heads", "start_token_ids"), kind=cls.KIND
+        )
 
     def save(self, folder: Path) -> Path:
         """Write the description into a version folder.
@@ -65,8 +58,4 @@ class EncoderDecoderDescription:
         Returns:
             The file written.
         """
-        path = folder / DESCRIPTION_FILE
-        fields = {"kind": self.KIND} | {name: getattr(self, name) for name in self.__slots__}
-        fields["end_token_ids"] = sorted(self.end_token_ids)
-        path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-        return path
+        return write_description(folder, self, kind=self.KIND)

@@ -1,29 +1,68 @@
 """The engine over what an export put into a version folder: which adapter, and how large its slots are."""
 
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from generation.adapter import ModelAdapter
-from generation.causal import DESCRIPTION_FILE, CausalAdapter
+from generation.causal import CausalAdapter, CausalDescription
+from generation.description_file import DESCRIPTION_FILE
 from generation.encoder_decoder import EncoderDecoderAdapter
 from generation.encoder_decoder_description import EncoderDecoderDescription
 from generation.engine import Engine
 from generation.errors import SettingsError
+from generation.memory import GeneratorMemory
 from generation.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
 
 CAUSAL = "causal"
 
 
-def load_engine(folder: Path) -> Engine:
+def load_engine(folder: Path, log: Callable[[str], None] = logger.info) -> Engine:
     """Load the model, the tokenizer and the limits in a version folder; the engine is not started.
 
+    Args:
+        folder: the version folder.
+        log: takes one line, what the model takes of memory.
+
     Raises:
-        SettingsError: a file of settings is missing or wrong, or does not fit the model.
+        SettingsError: a file of settings is missing or wrong, or does not fit the model; or the model takes
+            more memory than it may.
     """
     settings = ServingSettings.load(folder)
-    return Engine(load_adapter(folder, settings), load_tokenizer(folder), settings)
+    adapter = load_adapter(folder, settings)
+    memory = memory_of(folder, adapter, settings)
+    log(f"generator: {memory}")
+    memory.check(settings.max_memory_mb)
+    return Engine(adapter, load_tokenizer(folder), settings)
+
+
+def memory_of(folder: Path, adapter: ModelAdapter, settings: ServingSettings) -> GeneratorMemory:
+    """What the model in a version folder takes of memory.
+
+    Args:
+        folder: the version folder.
+        adapter: the model, loaded from it.
+        settings: how large its steps may be.
+
+    Raises:
+        SettingsError: the description beside it is missing or wrong.
+    """
+    if _kind(folder / DESCRIPTION_FILE) == CAUSAL:
+        described = CausalDescription.load(folder)
+        return GeneratorMemory.of(folder, adapter, settings, layer_channels=described.layer_channels)
+    both = EncoderDecoderDescription.load(folder)
+    return GeneratorMemory.of(
+        folder,
+        adapter,
+        settings,
+        layer_channels=both.layer_channels,
+        encoder_layer_channels=both.encoder_layer_channels,
+    )
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

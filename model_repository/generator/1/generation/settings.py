@@ -26,6 +26,8 @@ class ServingSettings:
         max_queue: requests that may wait while all slots are taken.
         threads: threads of the model; 0: one for each core.
         max_draft_tokens: guessed tokens that one answer verifies in a step at most; 0 guesses nothing.
+        max_memory_mb: what weights, caches and activations may take together, in MB of a million bytes, or
+            the model does not load; 0: as much as there is.
     """
 
     slots: int = 8
@@ -36,6 +38,7 @@ class ServingSettings:
     max_queue: int = 256
     threads: int = 0
     max_draft_tokens: int = 8
+    max_memory_mb: int = 0
 
     def __post_init__(self) -> None:
         for field, least in _LEAST.items():
@@ -85,6 +88,7 @@ _LEAST = {
     "max_queue": 1,
     "threads": 0,
     "max_draft_tokens": 0,
+    "max_memory_mb": 0,
 }
 
 

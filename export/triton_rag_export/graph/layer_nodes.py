@@ -1,0 +1,89 @@
+"""Linear layers of a model as nodes, whether they are one matrix or two, alone or reading the same rows."""
+
+from collections.abc import Sequence
+
+from triton_rag_export.graph.factors import FactorizedWeights, Linear
+from triton_rag_export.graph.linear import LinearWeights
+from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
+from triton_rag_export.graph.onnx_builder import GraphBuilder
+from triton_rag_export.graph.side_by_side import side_by_side
+
+
+def layer_node(
+    graph: GraphBuilder,
+    rows: str,
+    layer: Linear,
+    *,
+    precision: str,
+    norm: Norm | None = None,
+    activation: Activation = Activation.NONE,
+    residual: str = "",
+    label: str = "linear",
+    output: str = "",
+) -> str:
+    """A linear layer of one node, or two where it is factorized; arguments as those of `linear_node`."""
+    if isinstance(layer, FactorizedWeights):
+        rows = linear_node(graph, rows, layer.first, precision=precision, norm=norm, label=f"{label}_first")
+        layer, norm = layer.second, None
+    return linear_node(
+        graph,
+        rows,
+        layer,
+        precision=precision,
+        norm=norm,
+        activation=activation,
+        residual=residual,
+        label=label,
+        output=output,
+    )
+
+
+def gated_node(
+    graph: GraphBuilder,
+    rows: str,
+    gate: Linear,
+    up: Linear,
+    *,
+    precision: str,
+    norm: Norm | None,
+    activation: Activation,
+    label: str,
+) -> str:
+    """`activation(gate(norm(rows))) * up(norm(rows))`, in one node unless a layer is factorized."""
+    if isinstance(gate, LinearWeights) and isinstance(up, LinearWeights):
+        both = side_by_side([gate, up])
+        return linear_node(
+            graph,
+            rows,
+            both,
+            precision=precision,
+            norm=norm,
+            activation=activation,
+            is_gated=True,
+            label=label,
+        )
+    opened = layer_node(
+        graph, rows, gate, precision=precision, norm=norm, activation=activation, label=f"{label}_gate"
+    )
+    raised = layer_node(graph, rows, up, precision=precision, norm=norm, label=f"{label}_up")
+    return graph.apply("Mul", opened, raised, label=label)
+
+
+def joined_node(
+    graph: GraphBuilder,
+    rows: str,
+    layers: Sequence[Linear],
+    *,
+    precision: str,
+    norm: Norm | None = None,
+    label: str,
+) -> str:
+    """What layers that read the same rows give, side by side: one node unless one is factorized."""
+    plain = [layer for layer in layers if isinstance(layer, LinearWeights)]
+    if len(plain) == len(layers):
+        return linear_node(graph, rows, side_by_side(plain), precision=precision, norm=norm, label=label)
+    parts = [
+        layer_node(graph, rows, layer, precision=precision, norm=norm, label=f"{label}_{number}")
+        for number, layer in enumerate(layers)
+    ]
+    return graph.apply("Concat", *parts, axis=-1, label=label)
