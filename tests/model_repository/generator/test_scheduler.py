@@ -1,5 +1,5 @@
-from generation import AnswerCollector, GenerationOptions, SlotRows
-from generation.choosing import OutputRow
+import numpy as np
+from generation import AnswerCollector, GenerationOptions, SlotRows, StepResult
 from generation.detokenizer import Detokenizer
 from generation.draft_length import Speculation
 from generation.scheduler import Scheduler
@@ -23,8 +23,7 @@ def scheduler_of(slots: int, chunk: int, widest: int, longest_draft: int = 0) ->
 
 def admit(scheduler: Scheduler) -> None:
     """Give all free slots away, the lowest first."""
-    while admitted := scheduler.admit(lambda free, prompt_ids: free[0]):
-        _, started = admitted
+    while started := scheduler.admit(lambda free, prompt_ids: free[0]):
         started.begin(tuple(started.prompt_ids), past=0)
 
 
@@ -33,17 +32,14 @@ def step(scheduler: Scheduler) -> list[SlotRows]:
     admit(scheduler)
     planned = scheduler.plan()
     for each in planned:
-        running = scheduler.in_slot(each.rows.slot)
-        if each.rows.outputs == 0:
-            running.past += len(each.rows.token_ids)
+        if each.outputs == 0:
+            each.request.past += each.tokens
             continue
-        for _ in range(each.rows.outputs):
-            delta = running.accept(OutputRow(1, 0.0, None))
-            if delta is not None and delta.finish_reason:
-                scheduler.remove(running)
-                break
-        running.past = len(running.token_ids) - 1
-    return [each.rows for each in planned]
+        ones = np.ones(each.outputs, np.int64)
+        delta = each.request.advance(each.drafts, StepResult(ones, np.zeros(each.outputs, np.float32), None))
+        if delta is not None and delta.finish_reason:
+            scheduler.remove(each.request)
+    return [share for each in planned for share in each.rows]
 
 
 requests = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 8)), min_size=1, max_size=20)
@@ -68,9 +64,10 @@ def test_every_request_is_served_within_the_limits(
         decoding = {id(each) for each in scheduler if each.is_decoding}
         admit(scheduler)
         reading = {
-            each.rows.slot
+            share.slot
             for each in scheduler.plan()
-            if id(scheduler.in_slot(each.rows.slot)) not in decoding
+            for share in each.rows
+            if id(each.request) not in decoding
         }
         rows = step(scheduler)
         prefilled = sum(len(row.token_ids) for row in rows if row.slot in reading)

@@ -109,7 +109,7 @@ class ModelAdapter(Protocol):
         """
 
     def copy_prefix(self, source: int, target: int, tokens: int) -> None:
-        """Copy a slot's first tokens to another slot; only asked of a model without encoder."""
+        """Copy a slot's first tokens to another slot, with what an encoder read for them."""
 
     def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
         """Append each slot's tokens to its cache and give the results of its last rows.

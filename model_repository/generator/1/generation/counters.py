@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from generation.sequence import Sequence
+from generation.request import Request
 
 
 @dataclass(slots=True)
@@ -39,22 +39,23 @@ class Counters:
     later_tokens: int = 0
     later_token_seconds: float = 0.0
 
-    def count(self, sequence: Sequence, drafted: int, before: int, now_s: float) -> None:
+    def count(self, request: Request, drafted: int, before: int, now_s: float) -> None:
         """Add what an answer's share of a step gave.
 
         Args:
-            sequence: the request; its `heard_s` becomes now when it gained tokens.
+            request: its `heard_s` becomes now when it gained tokens.
             drafted: guesses that were verified.
             before: tokens of the answer before the step.
             now_s: the time on the engine's clock.
         """
-        gained = sequence.answer_tokens - before
+        gained = request.answer_tokens - before
         self.drafted_tokens += drafted
         if gained == 0:
             return
         self.answer_tokens += gained
-        self.accepted_tokens += gained - 1
-        seconds, sequence.heard_s = now_s - sequence.heard_s, now_s
+        if drafted:
+            self.accepted_tokens += gained - 1
+        seconds, request.heard_s = now_s - request.heard_s, now_s
         if before == 0:
             self.first_tokens += 1
             self.first_token_seconds += seconds

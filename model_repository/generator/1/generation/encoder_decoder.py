@@ -66,6 +66,8 @@ class EncoderDecoderAdapter:
         self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size)
         self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size)
         self._source_lengths = np.zeros(slots, np.int32)  # 0 before a slot's first source
+        self._source_numbers = [0] * slots  # slots with the same number have the same source
+        self._sources_read = 0
         self._reading = CacheBinding(encoder, cross=self._sources)
         self._writing = CacheBinding(decoder, cache=self._caches, cross=self._sources)
 
@@ -145,11 +147,29 @@ class EncoderDecoderAdapter:
         check_token_ids(f"slot {slot}", prompt_ids, self.vocabulary_size)
         self._reading.run({"token_ids": np.array(prompt_ids, np.int64), "slot": np.array([slot], np.int32)})
         self._source_lengths[slot] = len(prompt_ids)
+        self._sources_read += 1
+        self._source_numbers[slot] = self._sources_read
         return self.start_token_ids
 
     def copy_prefix(self, source: int, target: int, tokens: int) -> None:
-        """Refused: what a decoder has read means nothing beside another source."""
-        raise ValueError("slots of an encoder-decoder model share no prefix; call start() instead")
+        """Copy a slot's first tokens to another slot, and the source beside which they were read.
+
+        Args:
+            source: the slot that holds them.
+            target: the slot that gets them; what it held is forgotten, but a source that is the same stays.
+            tokens: how many.
+
+        Raises:
+            ValueError: an unknown slot, or more tokens than a slot holds.
+        """
+        check_range("source slot", source, 0, self.slots - 1)
+        check_range("target slot", target, 0, self.slots - 1)
+        check_range(f"slot {source}: tokens", tokens, 0, self.capacity)
+        if self._source_numbers[target] != self._source_numbers[source]:
+            self._sources.copy_prefix(source, target, int(self._source_lengths[source]))
+            self._source_lengths[target] = self._source_lengths[source]
+            self._source_numbers[target] = self._source_numbers[source]
+        self._caches.copy_prefix(source, target, tokens)
 
     def step(self, rows: Sequence[SlotRows], *, logits: bool) -> StepResult:
         """Append each slot's tokens to its cache and give the results of its last rows.

@@ -24,6 +24,8 @@ OPTION_NAMES = (
     "STOP",
     "STOP_TOKENS",
     "LOGPROBS",
+    "BEAMS",
+    "LENGTH_PENALTY",
 )
 
 MAX_TEMPERATURE = 2.0
@@ -33,6 +35,19 @@ MIN_REPETITION_PENALTY, MAX_REPETITION_PENALTY = 0.1, 10.0
 MAX_STOP_STRINGS = 8
 MAX_STOP_CHARACTERS = 64
 MAX_STOP_TOKENS = 16
+MAX_BEAMS = 8
+MIN_LENGTH_PENALTY, MAX_LENGTH_PENALTY = -2.0, 5.0
+"""Log-probabilities are divided by length ** penalty. At 5 that of an answer twice as long counts a 32nd, and
+the length alone decides; below -2, scores may reach the -1e9 that stands for no answer in transformers."""
+
+_OFF_WITH_BEAMS = {
+    "TEMPERATURE": (0.0, "0"),
+    "TOP_K": (0, "0"),
+    "TOP_P": (1.0, "1"),
+    "SEED": (None, "none"),
+    "STOP": ((), "none"),
+    "LOGPROBS": (False, "false"),
+}
 
 _SHOWN_CHARACTERS = 40
 
@@ -53,6 +68,9 @@ class GenerationOptions:
             answer) become less probable, below 1 more.
         stop_tokens: tokens that end the answer, beside those of the model, and are no part of it.
         logprobs: whether the answer comes with the log-probabilities of its tokens.
+        beams: how many beginnings of the answer are written on side by side; 1 is no beam search.
+        length_penalty: how beam search weighs the length of an answer: above 0 favours long ones, below 0
+            short ones.
     """
 
     max_tokens: int
@@ -65,6 +83,8 @@ class GenerationOptions:
     repetition_penalty: float = 1.0
     stop_tokens: frozenset[int] = frozenset()
     logprobs: bool = False
+    beams: int = 1
+    length_penalty: float = 1.0
 
     @classmethod
     def parse(cls, tensors: Mapping[str, npt.NDArray[Any]], settings: ServingSettings) -> Self:
@@ -76,11 +96,11 @@ class GenerationOptions:
             settings: the limits and defaults served.
 
         Raises:
-            OptionError: a value is not allowed.
+            OptionError: a value is not allowed, or not beside the others.
         """
         seed = _integer(tensors, "SEED", -1, 0, MAX_SEED)
         max_tokens = _integer(tensors, "MAX_TOKENS", settings.default_max_tokens, 1, settings.max_tokens)
-        return cls(
+        options = cls(
             max_tokens=max_tokens,
             temperature=_temperature(tensors),
             top_k=_integer(tensors, "TOP_K", 0, 0, MAX_TOP_K),
@@ -91,7 +111,11 @@ class GenerationOptions:
             repetition_penalty=_repetition_penalty(tensors),
             stop_tokens=_stop_tokens(tensors),
             logprobs=_logprobs(tensors),
+            beams=_integer(tensors, "BEAMS", 1, 1, MAX_BEAMS),
+            length_penalty=_length_penalty(tensors),
         )
+        options._check_together()
+        return options
 
     def check_vocabulary(self, vocabulary_size: int) -> None:
         """Refuse stop tokens that the model does not have.
@@ -107,6 +131,34 @@ class GenerationOptions:
             raise OptionError(
                 f"STOP_TOKENS holds {unknown[0]}; allowed: token ids from 0 to {vocabulary_size - 1}"
             )
+
+    def check_beams(self, slots: int, *, has_encoder: bool) -> None:
+        """Refuse a beam search that the model cannot do.
+
+        Args:
+            slots: of the model; each beam takes one.
+            has_encoder: whether it is an encoder-decoder model.
+
+        Raises:
+            OptionError: says how many beams are allowed.
+        """
+        if self.beams > 1 and not has_encoder:
+            raise OptionError(f"BEAMS is {self.beams}; allowed: 1 with a causal model (T5 and BART can)")
+        if self.beams > slots:
+            raise OptionError(
+                f"BEAMS is {self.beams}; allowed: a whole number from 1 to {slots}, the generator's slots"
+            )
+
+    def _check_together(self) -> None:
+        """Refuse what beam search does not know, and what only beam search knows."""
+        if self.beams == 1 and self.length_penalty != 1.0:
+            raise OptionError(
+                f"LENGTH_PENALTY is {self.length_penalty:g}; allowed: 1 unless BEAMS is above 1, since only "
+                "beam search compares answers"
+            )
+        for name, (off, shown) in _OFF_WITH_BEAMS.items():
+            if self.beams > 1 and (value := getattr(self, name.lower())) != off:
+                raise OptionError(f"{name} is {value!r}; allowed: {shown} with BEAMS above 1")
 
 
 def _integer(
@@ -140,6 +192,16 @@ def _repetition_penalty(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
         raise OptionError(
             f"REPETITION_PENALTY is {value:g}; allowed: a number from {MIN_REPETITION_PENALTY:g} to "
             f"{MAX_REPETITION_PENALTY:g}; 1 is off"
+        )
+    return value
+
+
+def _length_penalty(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
+    value = _number(tensors, "LENGTH_PENALTY", 1.0)
+    if not MIN_LENGTH_PENALTY <= value <= MAX_LENGTH_PENALTY:
+        raise OptionError(
+            f"LENGTH_PENALTY is {value:g}; allowed: a number from {MIN_LENGTH_PENALTY:g} to "
+            f"{MAX_LENGTH_PENALTY:g}"
         )
     return value
 

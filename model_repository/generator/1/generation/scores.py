@@ -38,6 +38,13 @@ def exclude(scores: npt.NDArray[np.float32], token_ids: Iterable[int]) -> npt.ND
     return changed
 
 
+def log_probabilities(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The natural logarithms of all tokens' probabilities, from scores of shape (rows, vocabulary)."""
+    from_best = scores - scores.max(axis=1, keepdims=True)
+    logarithms: npt.NDArray[np.float32] = from_best - np.log(np.exp(from_best).sum(axis=1, keepdims=True))
+    return logarithms
+
+
 def log_probability(scores: npt.NDArray[np.float32], token_id: int) -> float:
     """The natural logarithm of a token's probability, from scores of shape (vocabulary,)."""
     from_best = scores.astype(np.float64) - scores.max()

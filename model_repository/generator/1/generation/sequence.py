@@ -1,26 +1,18 @@
-"""One request in the engine: its tokens, how many of them the model has read, and the text it became."""
+"""A request that writes one answer: its tokens, and the text that they became."""
 
+from generation.adapter import SlotRows, StepResult
 from generation.choosing import OutputRow, TokenChoice
 from generation.deadline import Deadline
 from generation.delta import Delta, FinishReason, Sink, TokenLogprob
 from generation.detokenizer import Detokenizer
-from generation.drafting import Acceptance, DraftSource
+from generation.drafting import DraftSource
 from generation.options import GenerationOptions
+from generation.request import Request
 from generation.stop_strings import StopStrings
 
 
-class Sequence:
-    """A request that waits for a slot or runs in one.
-
-    Attributes:
-        sink: where its answer goes.
-        prompt_ids: the prompt, or the source of an encoder.
-        token_ids: the decoder's tokens: those it begins with, and the answer's; empty while it waits.
-        past: how many of them the model has read.
-        deadline: when it has to have ended; None: never.
-        acceptance: how often its drafted tokens are right.
-        silent_steps: steps with rows of it since its sink heard of it.
-        heard_s: when its last tokens came, or the request itself, on the engine's clock.
+class Sequence(Request):
+    """A request that takes one slot; its `token_ids` grow with the answer.
 
     Args:
         prompt_ids: the prompt, not empty.
@@ -40,14 +32,7 @@ class Sequence:
         end_token_ids: frozenset[int],
         deadline: Deadline | None = None,
     ) -> None:
-        self.sink = sink
-        self.prompt_ids = prompt_ids
-        self.token_ids: list[int] = []
-        self.past = 0
-        self.deadline = deadline
-        self.acceptance = Acceptance()
-        self.silent_steps = 0
-        self.heard_s = 0.0
+        super().__init__(prompt_ids, sink, deadline)
         self._first_tokens = 0
         self._max_tokens = options.max_tokens
         self._end_token_ids = end_token_ids.union(options.stop_tokens)
@@ -64,11 +49,6 @@ class Sequence:
         return self._choice.needs_logits(self.answer_tokens)
 
     @property
-    def unread(self) -> int:
-        """How many tokens the model has yet to read; one once the answer has begun."""
-        return len(self.token_ids) - self.past
-
-    @property
     def answer_tokens(self) -> int:
         """How many tokens of the answer there are."""
         return len(self.token_ids) - self._first_tokens
@@ -79,12 +59,7 @@ class Sequence:
         return self.answer_tokens > 0
 
     def begin(self, first_tokens: tuple[int, ...], past: int) -> None:
-        """Take a slot.
-
-        Args:
-            first_tokens: what the decoder reads first: a causal model's prompt.
-            past: how many of them the slot's cache holds already.
-        """
+        """Begin to read what comes before the answer."""
         self.token_ids = list(first_tokens)
         self._first_tokens = len(self.token_ids)
         self.past = past
@@ -96,9 +71,23 @@ class Sequence:
         self._proposal = self._drafts.propose(min(count, self._max_tokens - self.answer_tokens - 1))
         return self._proposal
 
-    def is_late(self, now_s: float) -> bool:
-        """Whether its deadline has passed."""
-        return self.deadline is not None and now_s >= self.deadline.ends_s
+    def next_rows(self, drafts: tuple[int, ...]) -> tuple[SlotRows, ...]:
+        """The token to read, and guesses to verify."""
+        token_ids = (*self.token_ids[self.past :], *drafts)
+        return (SlotRows(self.slots[0], token_ids, self.past, outputs=1 + len(drafts)),)
+
+    def advance(self, drafts: tuple[int, ...], result: StepResult) -> Delta | None:
+        """Add the token that a step gave, and behind each guess that was right the one that follows it."""
+        news: Delta | None = None
+        for place, token_id in enumerate(result.token_ids.tolist()):
+            logits = None if result.logits is None else result.logits[place]
+            delta = self.accept(OutputRow(token_id, float(result.best_scores[place]), logits))
+            news = news.joined(delta) if news and delta else news or delta
+            is_right = place < len(drafts) and self.token_ids[-1] == drafts[place]
+            if (delta is not None and delta.finish_reason) or not is_right:
+                break
+        self.past = len(self.token_ids) - 1
+        return news
 
     def taken(self) -> Delta:
         """A delta without text, as the first one: the request is taken and its prompt counted."""
