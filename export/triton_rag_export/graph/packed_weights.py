@@ -12,9 +12,6 @@ import numpy.typing as npt
 
 from triton_rag_export.graph.nbits import BlockLinear
 
-LANES = 16
-"""Numbers of a vector: positions of a block of keys, what the channels of a value are rounded up to."""
-
 GROUP = 64
 """Columns that lie together."""
 

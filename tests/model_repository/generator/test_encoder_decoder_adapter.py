@@ -23,14 +23,14 @@ from triton_rag_export.graph.encoder_decoder import write_encoder_decoder
 SLOTS, CAPACITY, SOURCE_CAPACITY = SIZES["slots"], SIZES["capacity"], SIZES["source_capacity"]
 ROWS = SIZES["max_rows_a_step"]
 MODELS = {"t5": tiny_flan, "bart": tiny_bart}
-SERVED = [(name, precision) for name in MODELS for precision in ("fp32", "int8")]
+SERVED = [(name, *kinds) for name in MODELS for kinds in (("fp32", "fp32"), ("int8", "fp16"))]
 
 
 @pytest.fixture(scope="module", params=SERVED, ids="-".join)
 def folder(request, tmp_path_factory) -> Path:
-    name, precision = request.param
+    name, precision, cache = request.param
     folder = tmp_path_factory.mktemp(f"{name}-{precision}")
-    write_encoder_decoder(described(MODELS[name]()), precision, frozenset({1, 2}), folder)
+    write_encoder_decoder(described(MODELS[name]()), precision, frozenset({1, 2}), folder, cache)
     return folder
 
 

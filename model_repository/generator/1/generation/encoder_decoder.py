@@ -62,9 +62,9 @@ class EncoderDecoderAdapter:
         self.vocabulary_size = description.vocabulary_size
         self.end_token_ids = description.end_token_ids
         self.start_token_ids = description.start_token_ids
-        size = description.head_size
-        self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size)
-        self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size)
+        size, kind = description.head_size, description.cache
+        self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size, kind)
+        self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size, kind)
         self._source_lengths = np.zeros(slots, np.int32)  # 0 before a slot's first source
         self._reading = CacheBinding(encoder, cross=self._sources)
         self._writing = CacheBinding(decoder, cache=self._caches, cross=self._sources)
