@@ -10,7 +10,7 @@ from export.operators import Operators
 from generation.blocked_caches import BlockedCaches
 from hypothesis import given
 from hypothesis import strategies as st
-from triton_rag_export.graph.attention_nodes import declare_caches
+from triton_rag_export.graph.attention_nodes import Caches
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 Floats = npt.NDArray[np.float32]
@@ -25,10 +25,9 @@ ATTENTIONS = {
     "head norms": Attention(has_norms=True),
     "bias of short reach": Attention(reach=5),
     "bias of long reach": Attention(reach=200),
-    "bytes": Attention(has_byte_cache=True),
-    "everything": Attention(
-        6, 2, 12, angles=POSITIONS, has_norms=True, reach=POSITIONS // 2, has_byte_cache=True
-    ),
+    "halves": Attention(cache="fp16"),
+    "bytes": Attention(cache="int8"),
+    "everything": Attention(6, 2, 12, angles=POSITIONS, has_norms=True, reach=POSITIONS // 2, cache="int8"),
 }
 
 shapes = st.builds(
@@ -41,7 +40,7 @@ shapes = st.builds(
         angles=st.sampled_from([0, POSITIONS]),
         has_norms=st.booleans(),
         reach=st.sampled_from([None, 0, 1, 20, 200]),
-        has_byte_cache=st.booleans(),
+        cache=st.sampled_from(["fp32", "fp16", "int8"]),
     ),
 )
 slots = st.permutations(range(SLOTS)).flatmap(lambda order: st.integers(1, SLOTS).map(lambda n: order[:n]))
@@ -59,7 +58,7 @@ def keys_and_values(
     """What a slot's cache says, (kv_heads, tokens, head_size) each."""
     keys = caches.keys_of(0, slot, tokens).astype(np.float64)
     values = caches.values_of(0, slot, tokens).astype(np.float64)
-    if not attention.has_byte_cache:
+    if attention.cache != "int8":
         return keys, values
     key_scale, value_scale = attention.cache_scales
     return keys * key_scale[:, None], values * value_scale[:, None]
@@ -72,9 +71,11 @@ def check_cache(attention: Attention, caches: BlockedCaches, slot: int, past: in
     stored = keys_and_values(attention, caches, slot, past + len(rows))
     for found, wanted, scale in zip(stored, (keys, values), attention.cache_scales, strict=True):
         step = scale[:, None].astype(np.float64)
-        if attention.has_byte_cache:
-            wanted = np.clip(wanted, -128 * step, 127 * step)
-        allowed = 0.501 * step if attention.has_byte_cache else 1e-6 * (1 + np.abs(wanted))
+        if attention.cache == "int8":
+            wanted, allowed = np.clip(wanted, -128 * step, 127 * step), 0.501 * step
+        else:
+            rounding = 1e-6 if attention.cache == "fp32" else 0.501 * 2**-10
+            allowed = rounding * np.abs(wanted) + 1e-6
         assert (np.abs(found[:, past:] - wanted) <= allowed).all()
 
 
@@ -121,11 +122,13 @@ def test_no_rows_at_all_give_none(operators: Operators) -> None:
     assert found.shape == (0, 72)
 
 
-def test_declared_caches_fit_what_serving_allocates() -> None:
+@pytest.mark.parametrize(("kind", "bits"), [("fp32", 32), ("fp16", 16), ("int8", 8)])
+def test_declared_caches_fit_what_serving_allocates(kind: str, bits: int) -> None:
     graph = GraphBuilder("caches")
-    keys, values = declare_caches(graph, "cache_0", kv_heads=2, head_size=12, dtype=np.int8)
-    allocated = dict(Attention(has_byte_cache=True).caches().named())
-    assert [keys, values] == list(allocated)
+    declared = Caches.declare(graph, "cache_0", kv_heads=2, head_size=12, kind=kind)
+    allocated = dict(Attention(cache=kind).caches().named())
+    assert [declared.keys, declared.values] == list(allocated)
+    assert {8 * array.itemsize for array in allocated.values()} == {declared.bits} == {bits}
     assert [array.shape for array in allocated.values()] == [
         (SLOTS, 2, POSITIONS // 16, 12, 16),
         (SLOTS, 2, POSITIONS, 16),

@@ -10,9 +10,9 @@ from export.operators import Operators
 from generation.blocked_caches import BlockedCaches
 from triton_rag_export.graph.attention_nodes import (
     AttentionShape,
+    Caches,
     StepInputs,
     cached_attention_node,
-    declare_caches,
 )
 from triton_rag_export.graph.linear import Floats
 from triton_rag_export.graph.onnx_builder import GraphBuilder
@@ -27,8 +27,9 @@ class Attention:
     """An attention over caches.
 
     Attributes:
-        reach: how far its relative biases know a difference of positions; None without biases.
         angles: for how many positions there are rotary angles; 0 without.
+        reach: how far its relative biases know a difference of positions; None without biases.
+        cache: what keys and values are kept in, a key of `DTYPES`.
     """
 
     heads: int = 6
@@ -37,7 +38,7 @@ class Attention:
     angles: int = 0
     has_norms: bool = False
     reach: int | None = None
-    has_byte_cache: bool = False
+    cache: str = "fp32"
 
     @property
     def row_width(self) -> int:
@@ -72,18 +73,17 @@ class Attention:
 
     def caches(self) -> BlockedCaches:
         """Empty caches of `SLOTS` slots."""
-        dtype = np.int8 if self.has_byte_cache else np.float32
-        return BlockedCaches.allocate(SLOTS, [self.kv_heads], POSITIONS, self.head_size, dtype)
+        return BlockedCaches.allocate(SLOTS, [self.kv_heads], POSITIONS, self.head_size, self.cache)
 
     def session(self, operators: Operators, threads: int = 2) -> onnxruntime.InferenceSession:
         """A graph of this attention alone."""
         graph = GraphBuilder("attention")
         rows = graph.input("rows", np.float32, ["rows", self.row_width])
         step = StepInputs.declare(graph)
-        dtype = np.int8 if self.has_byte_cache else np.float32
-        caches = declare_caches(graph, "cache_0", self.kv_heads, self.head_size, dtype)
-        key_scale, value_scale = (graph.constant(each) for each in self.cache_scales)
-        cosines, sines = (graph.constant(each) for each in self.turns) if self.angles else ("", "")
+        caches = Caches.declare(graph, "cache_0", self.kv_heads, self.head_size, self.cache)
+        has_bytes = self.cache == "int8"
+        key_scale, value_scale = map(graph.constant, self.cache_scales) if has_bytes else ("", "")
+        cosines, sines = map(graph.constant, self.turns) if self.angles else ("", "")
         made = cached_attention_node(
             graph,
             rows,
@@ -91,7 +91,7 @@ class Attention:
             self.shape,
             caches=caches,
             rotary=(cosines, sines),
-            cache_scales=(key_scale, value_scale) if self.has_byte_cache else None,
+            cache_scales=(key_scale, value_scale),
             bias="" if self.reach is None else graph.constant(self.biases),
         )
         graph.output(made, np.float32, ["rows", self.heads * self.head_size])

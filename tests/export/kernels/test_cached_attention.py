@@ -15,7 +15,8 @@ Floats = npt.NDArray[np.float32]
 LENGTH = 70
 KINDS = {
     "floats": Attention(angles=POSITIONS, has_norms=True),
-    "bytes": Attention(angles=POSITIONS, has_byte_cache=True),
+    "halves": Attention(angles=POSITIONS, cache="fp16"),
+    "bytes": Attention(angles=POSITIONS, cache="int8"),
     "biased": Attention(heads=5, kv_heads=1, head_size=80, reach=20),
 }
 by_kind = pytest.mark.parametrize("attention", KINDS.values(), ids=KINDS)
@@ -126,6 +127,19 @@ def test_what_is_no_number_spoils_no_other_slot(
         assert not np.isfinite(found[spoilt_row]).any()
         others = np.delete(np.arange(12), own)
         np.testing.assert_array_equal(found[others], healthy[others])
+
+
+def test_what_half_a_float_cannot_hold_becomes_its_largest(each_rank: Operators) -> None:
+    attention = Attention(heads=2, kv_heads=2, head_size=4, cache="fp16")
+    rows = np.array([[65504, -1e6, 1e30, 1e-9] * 6], np.float32)
+    caches = attention.caches()
+
+    found = run_step(attention.session(each_rank), caches, rows, {0: (0, 1)})
+
+    held = [[[65504, -65504, 65504, 0]]] * 2
+    np.testing.assert_array_equal(caches.keys_of(0, 0, 1), held)
+    np.testing.assert_array_equal(caches.values_of(0, 0, 1), held)
+    np.testing.assert_array_equal(found, np.ravel(held)[None])
 
 
 @pytest.mark.parametrize(

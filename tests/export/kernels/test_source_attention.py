@@ -6,14 +6,14 @@ import onnxruntime
 import pytest
 from export.kernels.attentions import SLOTS, attended, random_rows, run_bound
 from export.operators import Operators
-from generation.blocked_caches import BlockedCaches
+from generation.blocked_caches import DTYPES, BlockedCaches
 from hypothesis import given
 from hypothesis import strategies as st
 from triton_rag_export.graph.attention_nodes import (
     AttentionShape,
+    Caches,
     StepInputs,
     cross_attention_node,
-    declare_caches,
     source_attention_node,
     store_source_node,
 )
@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 
 ROOM = 64
 HEADS = 3
+kinds = pytest.mark.parametrize("kind", ["fp32", "fp16"])
 head_sizes = pytest.mark.parametrize("head_size", [4, 12, 16, 64, 80])
 
 
@@ -47,29 +48,29 @@ def source_session(
     return operators.session(graph)
 
 
-def store_session(operators: Operators, head_size: int) -> onnxruntime.InferenceSession:
+def store_session(operators: Operators, head_size: int, kind: str = "fp32") -> onnxruntime.InferenceSession:
     graph = GraphBuilder("store")
     rows = graph.input("rows", np.float32, ["rows", 2 * HEADS * head_size])
-    caches = declare_caches(graph, "cache_0", HEADS, head_size)
+    caches = Caches.declare(graph, "cache_0", HEADS, head_size, kind)
     slot = graph.input("slot", np.int32, ["shares"])
     store_source_node(graph, rows, shape_of(head_size), caches, slot, "written")
     graph.output("written", np.float32, [1, 1])
     return operators.session(graph)
 
 
-def cross_session(operators: Operators, head_size: int) -> onnxruntime.InferenceSession:
+def cross_session(operators: Operators, head_size: int, kind: str = "fp32") -> onnxruntime.InferenceSession:
     graph = GraphBuilder("cross")
     rows = graph.input("rows", np.float32, ["rows", HEADS * head_size])
     step = StepInputs.declare(graph)
     lengths = graph.input("source_lengths", np.int32, ["shares"])
-    caches = declare_caches(graph, "cache_0", HEADS, head_size)
+    caches = Caches.declare(graph, "cache_0", HEADS, head_size, kind)
     made = cross_attention_node(graph, rows, step, lengths, shape_of(head_size), caches)
     graph.output(made, np.float32, ["rows", HEADS * head_size])
     return operators.session(graph)
 
 
-def empty_caches(head_size: int) -> BlockedCaches:
-    return BlockedCaches.allocate(SLOTS, [HEADS], ROOM, head_size)
+def empty_caches(head_size: int, kind: str = "fp32") -> BlockedCaches:
+    return BlockedCaches.allocate(SLOTS, [HEADS], ROOM, head_size, kind)
 
 
 def store(session: onnxruntime.InferenceSession, caches: BlockedCaches, rows: Floats, *slots: int) -> Floats:
@@ -106,16 +107,17 @@ def test_all_tokens_of_a_source_attend_to_all(
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@kinds
 @head_sizes
-def test_a_source_is_stored_in_its_slot_alone(head_size: int, operators: Operators) -> None:
-    session, caches = store_session(operators, head_size), empty_caches(head_size)
+def test_a_source_is_stored_in_its_slot_alone(head_size: int, kind: str, operators: Operators) -> None:
+    session, caches = store_session(operators, head_size, kind), empty_caches(head_size, kind)
     long, short = (random_rows(count, 2 * HEADS * head_size, seed=count) for count in (ROOM, 17))
 
     assert store(session, caches, long, 1).tolist() == [[ROOM]]
     assert store(session, caches, short, 1).tolist() == [[17]]
 
     keys, values = (
-        np.concatenate([new, old[:, 17:]], axis=1)
+        np.concatenate([new, old[:, 17:]], axis=1).astype(DTYPES[kind])
         for new, old in zip(heads_of(short, head_size), heads_of(long, head_size), strict=True)
     )
     np.testing.assert_array_equal(caches.keys_of(0, 1, ROOM), keys)
@@ -123,12 +125,14 @@ def test_a_source_is_stored_in_its_slot_alone(head_size: int, operators: Operato
     assert not any(array[[0, 2]].any() for _, array in caches.named())
 
 
+@kinds
 @head_sizes
-def test_each_slots_rows_attend_to_its_own_source(head_size: int, each_rank: Operators) -> None:
+def test_each_slots_rows_attend_to_its_own_source(head_size: int, kind: str, each_rank: Operators) -> None:
     width = HEADS * head_size
     sources = [random_rows(count, 2 * width, seed=count) for count in (ROOM, 1, 33)]
-    caches, storing = empty_caches(head_size), store_session(each_rank, head_size)
-    crossing = cross_session(each_rank, head_size)
+    sources = [source.astype(DTYPES[kind]).astype(np.float32) for source in sources]
+    caches, storing = empty_caches(head_size, kind), store_session(each_rank, head_size, kind)
+    crossing = cross_session(each_rank, head_size, kind)
     for slot, source in enumerate(sources):
         store(storing, caches, source, slot)
 
