@@ -26,9 +26,6 @@ from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.linear_node import Activation, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
-# RMSNormalization is standard since opset 23.
-OPSET = 23
-
 
 @dataclass(frozen=True, slots=True)
 class _Build:
@@ -73,7 +70,7 @@ def build_causal_graph(
         cache: what keys and values are kept in.
         cache_scales: of a cache in "int8".
     """
-    graph = GraphBuilder("causal_step", opset=OPSET)
+    graph = GraphBuilder("causal_step")
     token_ids = graph.input("token_ids", np.int64, ["rows"])
     step = StepInputs.declare(graph)
     output_rows = graph.input("output_rows", np.int64, ["output_rows"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from triton_rag_export.graph.nbits import BlockLinear
+from triton_rag_export.graph.block_grid import BlockLinear
 
 GROUP = 64
 """Columns that lie together."""

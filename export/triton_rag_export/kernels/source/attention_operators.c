@@ -41,7 +41,7 @@ status* check_shares(const runtime* api, const struct attention* step, long room
   long sum = 0;
   for (long share = 0; share < step->shares; share++) {
     int32_t slot = step->share_slots[share], past = step->share_pasts[share], length = step->share_lengths[share];
-    if (slot < 0 || slot >= step->slots || past < 0 || length < 1 || past + length > room)
+    if (slot < 0 || slot >= step->slots || past < 0 || length < 1 || (long)past + length > room)
       return refuse(api, "attention: %d rows behind %d of slot %d; there are %ld slots of %ld", length, past, slot,
                     step->slots, room);
     sum += length;
