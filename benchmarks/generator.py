@@ -41,6 +41,7 @@ from generator_worker import Worker, WorkerError, prepare, run_apart
 from generator_workloads import NEW_TOKENS, Texts, Workloads, sources
 from prompting import PromptBuilder
 from tokenizers import Tokenizer
+from triton_rag_export.kernels import kernel_fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "python-docs.toml"
@@ -241,6 +242,7 @@ def _folder(name: str, peer: Peer, parent: Path) -> Path:
     digest = hashlib.sha256()
     for path in sorted((ROOT / "export" / "triton_rag_export" / "graph").glob("*.py")):
         digest.update(path.read_bytes())
+    digest.update(kernel_fingerprint().encode())
     return parent / f"{slug}-{digest.hexdigest()[:12]}"
 
 

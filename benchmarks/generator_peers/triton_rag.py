@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from generator_peers.contender import CONTEXT_TOKENS, SLOTS, Answer, ModelFiles
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SERVED = Path(__file__).resolve().parents[2] / "model_repository" / "generator" / "1"
 LONGEST_ANSWER = 256
+CACHE: Literal["fp16"] = "fp16"
+"""What a recipe chooses by default for INT8."""
+
 SOURCES, SOURCE_CHARACTERS = 16, 1500
 """How many texts calibrate an encoder-decoder model, and how long each is."""
 
@@ -43,7 +46,7 @@ def prepare(model: ModelFiles, folder: Path, precision: str) -> None:
 def _export_causal(source: Any, precision: Any, texts: tuple[str, ...], folder: Path) -> Any:
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
-    settings = CausalExport(precision=precision, context_tokens=2048, calibration_texts=texts)
+    settings = CausalExport(precision, context_tokens=2048, calibration_texts=texts, cache=CACHE)
     return export_causal(source, settings, folder)
 
 
@@ -56,6 +59,7 @@ def _export_encoder_decoder(source: Any, precision: Any, texts: tuple[str, ...],
         source_tokens=CONTEXT_TOKENS,
         target_tokens=LONGEST_ANSWER,
         calibration_texts=texts,
+        cache=CACHE,
     )
     return export_encoder_decoder(source, settings, folder)
 

@@ -26,6 +26,7 @@ LIBRARIES = (
     "torch",
     "transformers",
     "tritonclient",
+    "ziglang",
 )
 INDEX_KEY = "index_key"
 INDEX_VERSION = "index_version"

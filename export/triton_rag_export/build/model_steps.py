@@ -11,6 +11,7 @@ from triton_rag_export.build.corpus_steps import CONTENT, read_passages
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.corpus import Passage
 from triton_rag_export.errors import BuildError
+from triton_rag_export.kernels import kernel_fingerprint
 from triton_rag_export.recipe import GeneratorRecipe, Precision
 from triton_rag_export.repository.warmup_samples import WARMUP_TEXT
 
@@ -88,7 +89,12 @@ def generator_graph(
 
     return context.artifact(
         "generator",
-        {"model": model.fingerprint, "settings": settings, "passages": passages.facts[CONTENT]},
+        {
+            "model": model.fingerprint,
+            "settings": settings,
+            "passages": passages.facts[CONTENT],
+            "kernels": kernel_fingerprint(),
+        },
         make,
         code=[f"triton_rag_export.graph.{'encoder_decoder' if is_encoder_decoder else 'causal'}"],
         own_code=[__name__],
@@ -103,7 +109,7 @@ def _causal_report(
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
     export = CausalExport(
-        recipe.precision, recipe.context_tokens, calibration_texts=texts, cache=recipe.cache
+        recipe.precision, recipe.context_tokens, calibration_texts=texts, cache=recipe.cache_kind
     )
     return export_causal(model.source, export, folder)
 
@@ -113,17 +119,18 @@ def _encoder_decoder_report(
 ) -> "EncoderDecoderReport":
     from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
 
-    if recipe.precision == "int4" or recipe.cache != "fp32":
+    if recipe.precision == "int4" or recipe.cache == "int8":
         raise BuildError(
             f"model {model.source.name!r} has an encoder and a decoder: generator.precision is "
             f'"{recipe.precision}" and generator.cache "{recipe.cache}"; allowed: "fp32", "fp16" or "int8", '
-            'and a cache of "fp32"'
+            'and a cache of "auto", "fp32" or "fp16"'
         )
     export = EncoderDecoderExport(
         recipe.precision,
         source_tokens=recipe.context_tokens,
         target_tokens=context.recipe.serving.max_tokens,
         calibration_texts=texts,
+        cache=recipe.cache_kind,
     )
     return export_encoder_decoder(model.source, export, folder)
 

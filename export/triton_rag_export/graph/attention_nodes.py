@@ -8,11 +8,10 @@ row's result has the same bits whatever rows stand beside it, and however a text
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from generation.blocked_caches import DTYPES, LANES
 
 from triton_rag_export.graph.linear import Floats
 from triton_rag_export.graph.onnx_builder import KERNELS, GraphBuilder, without_trailing
-from triton_rag_export.graph.packed_weights import LANES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,33 @@ class StepInputs:
     def declare(cls, graph: GraphBuilder) -> "StepInputs":
         """Declare them as inputs of a graph."""
         return cls(*(graph.input(name, np.int32, ["shares"]) for name in ("slots", "pasts", "lengths")))
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Names of a layer's caches, which are inputs of the graph and written in place.
+
+    Attributes:
+        keys: (slots, kv_heads, positions / 16, head_size, 16).
+        values: (slots, kv_heads, positions, head_size rounded up to 16).
+        bits: of a number: 32, 16, or 8 with scales.
+    """
+
+    keys: str
+    values: str
+    bits: int
+
+    @classmethod
+    def declare(
+        cls, graph: GraphBuilder, name: str, kv_heads: int, head_size: int, kind: str = "fp32"
+    ) -> "Caches":
+        """Declare `key_<name>` and `value_<name>` as inputs of a graph; the kind is a key of `DTYPES`."""
+        dtype, width = DTYPES[kind], -(-head_size // LANES) * LANES
+        return cls(
+            graph.input(f"key_{name}", dtype, ["cached_slots", kv_heads, "blocks", head_size, LANES]),
+            graph.input(f"value_{name}", dtype, ["cached_slots", kv_heads, "capacity", width]),
+            bits=8 * np.dtype(dtype).itemsize,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,9 +90,9 @@ def cached_attention_node(
     step: StepInputs,
     shape: AttentionShape,
     *,
-    caches: tuple[str, str],
+    caches: Caches,
     rotary: tuple[str, str] = ("", ""),
-    cache_scales: tuple[str, str] | None = None,
+    cache_scales: tuple[str, str] = ("", ""),
     bias: str = "",
     label: str = "attended",
 ) -> str:
@@ -77,8 +103,7 @@ def cached_attention_node(
         rows: queries, keys and values side by side, (rows, (heads + 2 * kv_heads) * head_size).
         step: whose rows these are.
         shape: widths and normalizations.
-        caches: names of keys (slots, kv_heads, positions / 16, head_size, 16) and values
-            (slots, kv_heads, positions, head_size rounded up to 16).
+        caches: of the layer.
         rotary: names of cosines and sines, (positions, head_size / 2); none without rotary positions.
         cache_scales: names of the scales of a cache of bytes, (kv_heads, head_size).
         bias: name of (heads, 2 * reach + 1), what scores get for a key d places behind its row, at reach + d;
@@ -90,8 +115,8 @@ def cached_attention_node(
         return "" if values is None else graph.constant(values, np.float32, label=name)
 
     norms = optional(shape.query_norm, "query_norm"), optional(shape.key_norm, "key_norm")
-    scales = cache_scales or ("", "")
-    inputs = [rows, *caches, step.slots, step.pasts, step.lengths, *rotary, *norms, *scales, bias]
+    shares = step.slots, step.pasts, step.lengths
+    inputs = [rows, caches.keys, caches.values, *shares, *rotary, *norms, *cache_scales, bias]
     return graph.apply(
         "CachedAttention",
         *without_trailing(inputs),
@@ -102,7 +127,7 @@ def cached_attention_node(
         head_size=shape.head_size,
         scale=shape.scale,
         epsilon=shape.epsilon,
-        cache_bits=32 if cache_scales is None else 8,
+        cache_bits=caches.bits,
     )
 
 
@@ -127,7 +152,7 @@ def source_attention_node(graph: GraphBuilder, rows: str, shape: AttentionShape,
 
 
 def store_source_node(
-    graph: GraphBuilder, rows: str, shape: AttentionShape, caches: tuple[str, str], slot: str, output: str
+    graph: GraphBuilder, rows: str, shape: AttentionShape, caches: Caches, slot: str, output: str
 ) -> None:
     """Write a source's keys and values into a slot.
 
@@ -135,7 +160,7 @@ def store_source_node(
         graph: the graph.
         rows: keys and values side by side, (tokens, 2 * heads * head_size).
         shape: widths; as many heads of keys as of queries.
-        caches: as those of `cached_attention_node`, in floats.
+        caches: of the layer, not in bytes.
         slot: name of (1,) int32.
         output: name of the result, (1, 1), how many tokens were written; an output of the graph, since
             nobody else reads it.
@@ -143,12 +168,14 @@ def store_source_node(
     graph.apply(
         "StoreSource",
         rows,
-        *caches,
+        caches.keys,
+        caches.values,
         slot,
         domain=KERNELS,
         output=output,
         heads=shape.heads,
         head_size=shape.head_size,
+        cache_bits=caches.bits,
     )
 
 
@@ -158,7 +185,7 @@ def cross_attention_node(
     step: StepInputs,
     source_lengths: str,
     shape: AttentionShape,
-    caches: tuple[str, str],
+    caches: Caches,
 ) -> str:
     """Attention of each slot's rows over its source, (rows, heads * head_size).
 
@@ -173,7 +200,8 @@ def cross_attention_node(
     return graph.apply(
         "CrossAttention",
         rows,
-        *caches,
+        caches.keys,
+        caches.values,
         step.slots,
         step.lengths,
         source_lengths,
@@ -182,15 +210,5 @@ def cross_attention_node(
         heads=shape.heads,
         head_size=shape.head_size,
         scale=shape.scale,
-    )
-
-
-def declare_caches(
-    graph: GraphBuilder, name: str, kv_heads: int, head_size: int, dtype: npt.DTypeLike = np.float32
-) -> tuple[str, str]:
-    """Declare the caches of a layer as inputs, `key_<name>` and `value_<name>`, as attention wants them."""
-    width = -(-head_size // LANES) * LANES
-    return (
-        graph.input(f"key_{name}", dtype, ["cached_slots", kv_heads, "blocks", head_size, LANES]),
-        graph.input(f"value_{name}", dtype, ["cached_slots", kv_heads, "capacity", width]),
+        cache_bits=caches.bits,
     )

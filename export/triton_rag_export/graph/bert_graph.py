@@ -82,7 +82,7 @@ def add_encoder(
         vectors = builder.apply(
             "Div", vectors, builder.apply("Max", length, builder.constant(1e-12, np.float32))
         )
-    builder.apply_named("Identity", [vectors], ["vectors"])
+    builder.apply("Identity", vectors, output="vectors")
     builder.output("vectors", np.float32, ["texts", bert.words.shape[1]])
 
 

@@ -55,7 +55,7 @@ class CausalExport:
         calibration_texts: texts like those to be served; INT8 and INT4 need some.
         held_out_texts: texts to judge the result by; default every fourth of the calibration texts, which is
             then not used to calibrate.
-        cache: "fp32", or "int8": a quarter of the memory, calibrated on the same texts.
+        cache: "fp32"; "fp16", half of the memory; "int8", a quarter, calibrated on the same texts.
     """
 
     precision: GeneratorPrecision
@@ -139,12 +139,15 @@ def write_causal(
         settings: precision and context; the texts are not read.
         end_token_ids: the tokens that end an answer.
         folder: an existing folder.
-        cache_scales: for caches of bytes; None keeps floats, whatever the settings say.
+        cache_scales: for a cache of bytes; without them it keeps floats, for the scales to be measured on.
     """
+    floats: CacheKind = "fp32" if settings.cache == "int8" else settings.cache
+    cache: CacheKind = floats if cache_scales is None else "int8"
     graph = build_causal_graph(
         model,
         precision=settings.precision,
         positions=settings.context_tokens,
+        cache=cache,
         cache_scales=cache_scales,
     )
     graph.save(folder / GRAPH_FILE, external=True)
@@ -157,7 +160,7 @@ def write_causal(
         vocabulary_size=model.vocabulary_size,
         end_token_ids=end_token_ids,
         context_tokens=settings.context_tokens,
-        cache="fp32" if cache_scales is None else "int8",
+        cache=cache,
         layer_channels=causal_layer_channels(model.layers),
     ).save(folder)
 

@@ -15,19 +15,16 @@ import numpy as np
 
 from triton_rag_export.graph.attention_nodes import (
     AttentionShape,
+    Caches,
     StepInputs,
     cached_attention_node,
-    declare_caches,
 )
 from triton_rag_export.graph.cache_scales import CacheScales
-from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer, GeneratorPrecision
+from triton_rag_export.graph.causal_model import CacheKind, CausalModel, DecoderLayer, GeneratorPrecision
 from triton_rag_export.graph.layer_nodes import gated_node, joined_node, layer_node
 from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.linear_node import Activation, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
-
-# RMSNormalization is standard since opset 23.
-OPSET = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,7 @@ class _Build:
     graph: GraphBuilder
     model: CausalModel
     precision: GeneratorPrecision
+    cache: CacheKind
     cache_scales: CacheScales | None
     step: StepInputs
     rotary: tuple[str, str]
@@ -51,6 +49,7 @@ def build_causal_graph(
     *,
     precision: GeneratorPrecision,
     positions: int,
+    cache: CacheKind = "fp32",
     cache_scales: CacheScales | None = None,
 ) -> GraphBuilder:
     """Build the graph of one step.
@@ -68,9 +67,10 @@ def build_causal_graph(
         precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8"; "int4", the
             layers as `quantize_layers` leaves them and the head in INT8.
         positions: how many positions the rotary tables hold: the longest text.
-        cache_scales: for caches of bytes; None keeps floats.
+        cache: what keys and values are kept in.
+        cache_scales: of a cache in "int8".
     """
-    graph = GraphBuilder("causal_step", opset=OPSET)
+    graph = GraphBuilder("causal_step")
     token_ids = graph.input("token_ids", np.int64, ["rows"])
     step = StepInputs.declare(graph)
     output_rows = graph.input("output_rows", np.int64, ["output_rows"])
@@ -79,7 +79,7 @@ def build_causal_graph(
         graph.constant(cosines, np.float32, label="cosines"),
         graph.constant(sines, np.float32, label="sines"),
     )
-    build = _Build(graph, model, precision, cache_scales, step, rotary)
+    build = _Build(graph, model, precision, cache, cache_scales, step, rotary)
     hidden = _embed(build, token_ids)  # (rows, hidden)
     for index, layer in enumerate(model.layers):
         with graph.scope(f"layer_{index}"):
@@ -118,13 +118,12 @@ def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
         query_norm=layer.query_norm,
         key_norm=layer.key_norm,
     )
-    dtype = np.float32 if build.cache_scales is None else np.int8
     attended = cached_attention_node(
         build.graph,
         rows,
         build.step,
         shape,
-        caches=declare_caches(build.graph, f"cache_{index}", widths.kv_heads, size, dtype),
+        caches=Caches.declare(build.graph, f"cache_{index}", widths.kv_heads, size, build.cache),
         rotary=build.rotary,
         cache_scales=_cache_scales(build, index, shape),
     )
@@ -138,10 +137,10 @@ def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
     )
 
 
-def _cache_scales(build: _Build, index: int, shape: AttentionShape) -> tuple[str, str] | None:
-    """Names of the scales of a layer's keys and values; None where the cache keeps floats."""
+def _cache_scales(build: _Build, index: int, shape: AttentionShape) -> tuple[str, str]:
+    """Names of the scales of a layer's keys and values; empty where the cache keeps floats."""
     if build.cache_scales is None:
-        return None
+        return "", ""
     by_head = (shape.kv_heads, shape.head_size)
     keys, values = (
         each[index].reshape(by_head) for each in (build.cache_scales.keys, build.cache_scales.values)

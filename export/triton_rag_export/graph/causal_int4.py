@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from triton_rag_export.graph.block_grid import BlockLinear
 from triton_rag_export.graph.causal_model import CausalModel, DecoderLayer
 from triton_rag_export.graph.factors import FactorizedWeights, Linear, reading_matrix
 from triton_rag_export.graph.gptq import Doubles, gptq
 from triton_rag_export.graph.linear import LinearWeights
-from triton_rag_export.graph.nbits import BlockLinear
 
 BITS = 4
 BLOCK_SIZE = 32

@@ -14,7 +14,7 @@ from triton_rag_export.graph.factors import Linear, width_of
 from triton_rag_export.graph.linear import Floats
 
 GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
-CacheKind = Literal["fp32", "int8"]
+CacheKind = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)

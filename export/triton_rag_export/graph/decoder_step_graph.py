@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from triton_rag_export.graph.attention_nodes import (
+    Caches,
     StepInputs,
     cached_attention_node,
     cross_attention_node,
-    declare_caches,
 )
+from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.encoder_decoder_blocks import (
     BlockBuild,
     embed,
@@ -46,7 +47,9 @@ class _Step:
     source_lengths: str
 
 
-def build_decoder_step_graph(model: EncoderDecoderModel, *, precision: Precision) -> GraphBuilder:
+def build_decoder_step_graph(
+    model: EncoderDecoderModel, *, precision: Precision, cache: CacheKind = "fp32"
+) -> GraphBuilder:
     """Build the graph of one step.
 
     Inputs, with R rows of all slots, B slots that bring rows, and O output rows: `token_ids` (R,) int64;
@@ -62,6 +65,7 @@ def build_decoder_step_graph(model: EncoderDecoderModel, *, precision: Precision
     Args:
         model: the model.
         precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8".
+        cache: what keys and values are kept in, "fp32" or "fp16".
     """
     graph = GraphBuilder("decoder_step", opset=OPSET)
     token_ids = graph.input("token_ids", np.int64, ["rows"])
@@ -74,7 +78,7 @@ def build_decoder_step_graph(model: EncoderDecoderModel, *, precision: Precision
         return graph.apply("Gather", table, positions, axis=0, label="own_positions")
 
     hidden = embed(graph, model.decoder, precision, token_ids, own_positions)  # (rows, hidden)
-    build = BlockBuild(graph, model, precision)
+    build = BlockBuild(graph, model, precision, cache)
     for index, layer in enumerate(model.decoder.layers):
         with graph.scope(f"decoder_{index}"):
             hidden = _layer(build, step, layer, index, hidden)
@@ -111,7 +115,7 @@ def _attend_to_target(
         query_key_value(build, attention, rows, norm),
         step.shares,
         shape_of(attention),
-        caches=declare_caches(graph, f"cache_{index}", attention.heads, attention.head_size),
+        caches=Caches.declare(graph, f"cache_{index}", attention.heads, attention.head_size, build.cache),
         bias=relative_bias(graph, attention),
     )
     return linear(build, attended, attention.output, "attention_output", residual=rows)
@@ -128,7 +132,7 @@ def _attend_to_source(
         step.shares,
         step.source_lengths,
         shape_of(attention),
-        declare_caches(graph, f"cross_{index}", attention.heads, attention.head_size),
+        Caches.declare(graph, f"cross_{index}", attention.heads, attention.head_size, build.cache),
     )
     return linear(build, attended, attention.output, "cross_attention_output", residual=rows)
 

@@ -16,6 +16,7 @@ from triton_rag_export.errors import BuildError, UnsupportedModelError
 from triton_rag_export.graph.activations import stack_layer_channels
 from triton_rag_export.graph.bart import FAMILIES as BART_FAMILIES
 from triton_rag_export.graph.bart import bart_sites, read_bart
+from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.decoder_step_graph import build_decoder_step_graph
 from triton_rag_export.graph.encoder_decoder_model import EncoderDecoderLayerShape, EncoderDecoderModel
 from triton_rag_export.graph.encoder_decoder_quality import (
@@ -69,6 +70,7 @@ class EncoderDecoderExport:
         calibration_texts: sources like those to be served; INT8 needs some.
         held_out_texts: sources to judge the result by; default every fourth of the calibration texts, which
             is then not used to calibrate.
+        cache: what keys and values are kept in, "fp32", or "fp16" in half of the memory.
     """
 
     precision: Precision
@@ -76,6 +78,7 @@ class EncoderDecoderExport:
     target_tokens: int = 512
     calibration_texts: tuple[str, ...] = ()
     held_out_texts: tuple[str, ...] = ()
+    cache: CacheKind = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,14 @@ def export_encoder_decoder(
         balance_factors(model, pair_calls(calibration))
         described, sites = _described(model, settings)
         described = smooth_encoder_decoder(described, sites, measure_site_ranges(model, sites, calibration))
-    write_encoder_decoder(described, settings.precision, end_token_ids, folder)
+    write_encoder_decoder(described, settings.precision, end_token_ids, folder, settings.cache)
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     quality = _compare(model, folder, held_out) if held_out else None
-    if settings.precision == "fp32" and quality is not None and quality.kl > LARGEST_FP32_KL:
+    if (
+        settings.precision == settings.cache == "fp32"
+        and quality is not None
+        and quality.kl > LARGEST_FP32_KL
+    ):
         raise BuildError(
             f"model {source.name!r}: the divergence of the graphs from transformers is {quality.kl:.2g}; "
             f"allowed: {LARGEST_FP32_KL}; please report this model"
@@ -140,7 +147,11 @@ def export_encoder_decoder(
 
 
 def write_encoder_decoder(
-    model: EncoderDecoderModel, precision: Precision, end_token_ids: frozenset[int], folder: Path
+    model: EncoderDecoderModel,
+    precision: Precision,
+    end_token_ids: frozenset[int],
+    folder: Path,
+    cache: CacheKind = "fp32",
 ) -> None:
     """Write a described model as it is: both graphs, their weights, and `generator.json`.
 
@@ -149,6 +160,7 @@ def write_encoder_decoder(
         precision: of the weights.
         end_token_ids: the tokens that end an answer.
         folder: an existing folder.
+        cache: what keys and values are kept in, "fp32" or "fp16".
 
     Raises:
         UnsupportedModelError: heads of different sizes, or a decoder layer that does not read the source.
@@ -162,9 +174,9 @@ def write_encoder_decoder(
             f"the decoder's heads have {sorted(sizes)} channels and {len(cross)} of its {len(layers)} layers "
             "read the source; allowed: heads of one size, and layers that all do; choose another model"
         )
-    encoder_graph = build_source_encoder_graph(model, precision=precision)
+    encoder_graph = build_source_encoder_graph(model, precision=precision, cache=cache)
     encoder_graph.save(folder / ENCODER_FILE, external=True)
-    decoder_graph = build_decoder_step_graph(model, precision=precision)
+    decoder_graph = build_decoder_step_graph(model, precision=precision, cache=cache)
     decoder_graph.save(folder / DECODER_FILE, external=True)
     install_kernels(folder)
     EncoderDecoderDescription(
@@ -180,6 +192,7 @@ def write_encoder_decoder(
         longest_target=model.longest_target,
         layer_channels=stack_layer_channels(model.decoder),
         encoder_layer_channels=stack_layer_channels(model.encoder),
+        cache=cache,
     ).save(folder)
 
 

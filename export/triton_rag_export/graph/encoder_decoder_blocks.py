@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from triton_rag_export.graph.attention_nodes import AttentionShape
+from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.encoder_decoder_model import (
     Attention,
     EncoderDecoderModel,
@@ -43,11 +44,13 @@ class BlockBuild:
         graph: gathers the nodes.
         model: what is built.
         precision: of the weights.
+        cache: what keys and values are kept in.
     """
 
     graph: GraphBuilder
     model: EncoderDecoderModel
     precision: Precision
+    cache: CacheKind
 
 
 def embed(

@@ -10,8 +10,8 @@ disturb each other.
 import numpy as np
 import numpy.typing as npt
 
+from triton_rag_export.graph.block_grid import BlockGrid, BlockLinear, Codes, rounded
 from triton_rag_export.graph.linear import Floats, LinearWeights
-from triton_rag_export.graph.nbits import BlockGrid, BlockLinear, Codes, rounded
 
 Doubles = npt.NDArray[np.float64]
 

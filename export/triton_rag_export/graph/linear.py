@@ -1,10 +1,11 @@
-"""Linear layers on packed rows: FP32, FP16 weights, and INT8 with one activation scale a row.
+"""Linear layers on packed rows: their weights, their quantization, and the nodes of an encoder's.
 
 Rows of many sequences lie under one another, `(rows, inputs)`, without padding. In INT8 the weights have one
 scale a column (output channel) and the activations one scale a row, so that a row's result depends on that
 row alone: neither its accuracy nor a single bit changes with its neighbours, which one scale a call
-(`DynamicQuantizeMatMul`) cannot give. No operator of ONNX Runtime takes a scale a row; the chain Abs,
-ReduceMax, Mul, QuantizeLinear(axis=0), MatMulIntegerToFloat, Mul does, at the speed of the fused operator.
+(`DynamicQuantizeMatMul`) cannot give. No operator of ONNX Runtime takes a scale a row: generators use one of
+our own (`linear_node.py`), encoders the chain Abs, ReduceMax, Mul, QuantizeLinear(axis=0),
+MatMulIntegerToFloat, Mul.
 
 Activations are unsigned bytes around 128 because the INT8 kernels of x86 multiply unsigned by signed.
 Smoothing is SmoothQuant's (Xiao et al., 2023, https://arxiv.org/abs/2211.10438): outlier channels of the
@@ -92,17 +93,6 @@ def smoothing_factors(activation_absmax: Floats, weights: Floats, alpha: float) 
     return (activation**alpha / weight ** (1 - alpha)).astype(np.float32)
 
 
-def stored(builder: GraphBuilder, weight: Floats, precision: Precision, *, label: str) -> str:
-    """A float constant: as it is, or in FP16 and cast back, half the file for the same FP32 arithmetic.
-
-    ONNX Runtime's x86 kernels compute in FP32; it folds the cast away when it loads the graph.
-    """
-    if precision != "fp16":
-        return builder.constant(weight, np.float32, label=label)
-    half = builder.constant(weight.astype(np.float16), label=label)
-    return builder.apply("Cast", half, to=1, label=f"{label}_cast")
-
-
 def float_linear(
     builder: GraphBuilder,
     rows: str,
@@ -113,7 +103,7 @@ def float_linear(
 ) -> str:
     """`rows @ weight + bias` in FP32 arithmetic; "fp16" stores the weight in half the bytes."""
     product = builder.apply(
-        "MatMul", rows, stored(builder, layer.weight, precision, label=f"{label}_weight"), label=label
+        "MatMul", rows, _stored(builder, layer.weight, precision, label=f"{label}_weight"), label=label
     )
     return _with_bias(builder, product, layer.bias, label)
 
@@ -218,6 +208,17 @@ def static_linear(
     bias = "" if layer.bias is None else builder.constant(layer.bias, np.float32, label=f"{label}_bias")
     scales = (scale * np.float32(activation_scale)).astype(np.float32)
     return _integer_product(builder, values, weight, scales, 128, bias, label)
+
+
+def _stored(builder: GraphBuilder, weight: Floats, precision: Precision, *, label: str) -> str:
+    """A float constant: as it is, or in FP16 and cast back, half the file for the same FP32 arithmetic.
+
+    ONNX Runtime's x86 kernels compute in FP32; it folds the cast away when it loads the graph.
+    """
+    if precision != "fp16":
+        return builder.constant(weight, np.float32, label=label)
+    half = builder.constant(weight.astype(np.float16), label=label)
+    return builder.apply("Cast", half, to=1, label=f"{label}_cast")
 
 
 def _quantize(builder: GraphBuilder, rows: str, scale: str, zero_points: str) -> str:

@@ -10,8 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from triton_rag_export.graph.block_grid import BlockLinear
 from triton_rag_export.graph.linear import Floats, LinearWeights, quantize_weight
-from triton_rag_export.graph.nbits import BlockLinear
 from triton_rag_export.graph.onnx_builder import KERNELS, GraphBuilder, without_trailing
 from triton_rag_export.graph.packed_weights import grouped, pack_blocks, pack_bytes, pack_floats
 

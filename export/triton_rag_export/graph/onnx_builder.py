@@ -1,9 +1,9 @@
 """A typed builder of ONNX graphs, node by node, over `onnx.helper`.
 
-Our graphs are written by hand because the operators that make them fast (`GroupQueryAttention`,
-`MatMulIntegerToFloat`, both of ONNX Runtime's domain `com.microsoft`) are what no exporter emits. The builder
-keeps the book-keeping out of them: node names are unique and carry the scope they were built in, equal
-constants are stored once, and weights too big for one protobuf message (2 GB) go to a file beside the graph.
+Our graphs are written by hand because the operators that make them fast are what no exporter emits: our own
+(`kernels/`) for generators, those of ONNX Runtime's domain `com.microsoft` for encoders. The builder keeps
+the book-keeping out of them: node names are unique and carry the scope they were built in, equal constants
+are stored once, and weights too big for one protobuf message (2 GB) go to a file beside the graph.
 """
 
 import hashlib
@@ -107,39 +107,6 @@ class GraphBuilder:
         made = self._claim(output) if output else name
         self._add(name, operator, inputs, (made,), domain, attributes)
         return made
-
-    def apply_many(
-        self, operator: str, inputs: Sequence[str], outputs: int, *, domain: str = "", **attributes: Attribute
-    ) -> tuple[str, ...]:
-        """Add a node of several outputs and return their names."""
-        name = self._unique(operator)
-        names = tuple(f"{name}:{position}" for position in range(outputs))
-        self._add(name, operator, inputs, names, domain, attributes)
-        return names
-
-    def apply_named(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        *,
-        domain: str = "",
-        **attributes: Attribute,
-    ) -> None:
-        """Add a node whose outputs carry the given names: what `output` declares, and what callers bind.
-
-        Args:
-            operator: the operator's name.
-            inputs: names of values; `""` leaves an optional input out.
-            outputs: new names; `""` leaves an optional output out.
-            domain: `MICROSOFT` for ONNX Runtime's own operators, `KERNELS` for ours.
-            **attributes: the operator's attributes.
-
-        Raises:
-            ValueError: a name is taken.
-        """
-        names = tuple(self._claim(name) if name else "" for name in outputs)
-        self._add(self._unique(operator), operator, inputs, names, domain, attributes)
 
     def size_bytes(self) -> int:
         """What all constants take together."""

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from triton_rag_export.graph.nbits import BlockLinear
-
-LANES = 16
-"""Numbers of a vector: positions of a block of keys, what the channels of a value are rounded up to."""
+from triton_rag_export.graph.block_grid import BlockLinear
 
 GROUP = 64
 """Columns that lie together."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from triton_rag_export.graph.block_grid import BlockLinear, beside
 from triton_rag_export.graph.linear import LinearWeights, bias_of
-from triton_rag_export.graph.nbits import BlockLinear, beside
 
 
 def side_by_side(layers: Sequence[LinearWeights]) -> LinearWeights:

@@ -9,7 +9,8 @@ Physics: a source of some hundred tokens is bound by arithmetic, and fills the c
 
 import numpy as np
 
-from triton_rag_export.graph.attention_nodes import declare_caches, source_attention_node, store_source_node
+from triton_rag_export.graph.attention_nodes import Caches, source_attention_node, store_source_node
+from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.encoder_decoder_blocks import (
     BlockBuild,
     embed,
@@ -35,7 +36,9 @@ from triton_rag_export.graph.onnx_builder import GraphBuilder
 OPSET = 23
 
 
-def build_source_encoder_graph(model: EncoderDecoderModel, *, precision: Precision) -> GraphBuilder:
+def build_source_encoder_graph(
+    model: EncoderDecoderModel, *, precision: Precision, cache: CacheKind = "fp32"
+) -> GraphBuilder:
     """Build the graph that reads one source.
 
     Inputs, with S tokens: `token_ids` (S,) int64; `slot` (1,) int32; for each decoder layer the caches of all
@@ -47,6 +50,7 @@ def build_source_encoder_graph(model: EncoderDecoderModel, *, precision: Precisi
     Args:
         model: the model.
         precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8".
+        cache: what keys and values are kept in, "fp32" or "fp16".
     """
     graph = GraphBuilder("source_encoder", opset=OPSET)
     token_ids = graph.input("token_ids", np.int64, ["rows"])
@@ -57,7 +61,7 @@ def build_source_encoder_graph(model: EncoderDecoderModel, *, precision: Precisi
         return graph.apply("Slice", table, graph.constant([0], np.int64), count, label="own_positions")
 
     hidden = embed(graph, model.encoder, precision, token_ids, first_positions)  # (rows, hidden)
-    build = BlockBuild(graph, model, precision)
+    build = BlockBuild(graph, model, precision, cache)
     for index, layer in enumerate(model.encoder.layers):
         with graph.scope(f"encoder_{index}"):
             hidden = _layer(build, layer, hidden)
@@ -93,7 +97,7 @@ def _attend(build: BlockBuild, attention: Attention, rows: str, norm: Normalizat
 def _store(build: BlockBuild, attention: Attention, encoded: str, slot: str, index: int) -> None:
     """Project a decoder layer's keys and values and write them into the slot's cache."""
     graph = build.graph
-    caches = declare_caches(graph, f"cross_{index}", attention.heads, attention.head_size)
+    caches = Caches.declare(graph, f"cross_{index}", attention.heads, attention.head_size, build.cache)
     with graph.scope(f"decoder_{index}"):
         rows = joined(build, encoded, (attention.key, attention.value), "cross_key_value")
         store_source_node(graph, rows, shape_of(attention), caches, slot, f"stored_{index}")

@@ -66,27 +66,28 @@ def kernel_library() -> Path:
     Raises:
         BuildError: this architecture has no variant, the compiler is missing, or it fails.
     """
-    machine = platform.machine()
-    if machine not in _INSTRUCTION_SETS:
-        raise BuildError(f"no operators for the architecture {machine!r}; there are for {_known_machines()}")
     try:
-        folder = writable_folder(cache_folder() / "kernels" / _fingerprint(machine))
+        folder = writable_folder(cache_folder() / "kernels" / kernel_fingerprint())
     except ServerNotFoundError as error:
         raise BuildError(str(error)) from error
     target = folder / KERNELS_FILE
     with locked(folder / "lock"):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=folder, prefix="compiling-") as work:
-                _compile(machine, Path(work)).rename(target)
+                _compile(platform.machine(), Path(work)).rename(target)
     return target
 
 
-def _known_machines() -> str:
-    return ", ".join(_INSTRUCTION_SETS)
+def kernel_fingerprint() -> str:
+    """Names what the library is made from: architecture, source, compiler, options.
 
-
-def _fingerprint(machine: str) -> str:
-    """Names what a library was made from: source, compiler, options, architecture."""
+    Raises:
+        BuildError: this architecture has no variant, or the compiler is missing.
+    """
+    machine = platform.machine()
+    if machine not in _INSTRUCTION_SETS:
+        known = ", ".join(_INSTRUCTION_SETS)
+        raise BuildError(f"no operators for the architecture {machine!r}; there are some for {known}")
     digest = hashlib.blake2b(digest_size=12)
     for path in sorted(_SOURCE.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

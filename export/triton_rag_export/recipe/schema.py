@@ -132,8 +132,8 @@ class GeneratorRecipe(_Table):
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
     precision: GeneratorPrecision = "int8"
     """Arithmetic of the exported graph."""
-    cache: Literal["fp32", "int8"] = "fp32"
-    """What keys and values are kept in while answers are written; int8 takes a quarter of the memory."""
+    cache: Literal["auto", "fp32", "fp16", "int8"] = "auto"
+    """What keys and values are kept in; auto: fp32 where the arithmetic is, else fp16, in half the memory."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
     """Tokens that prompt and answer may have together."""
     template: Literal["auto", "chat", "plain"] = "auto"
@@ -154,6 +154,13 @@ class GeneratorRecipe(_Table):
             if any(getattr(self, key).count(placeholder) != 1 for placeholder in needed):
                 refuse(f"generator.{key}", f"text that holds {' and '.join(needed)} once")
         return self
+
+    @property
+    def cache_kind(self) -> Literal["fp32", "fp16", "int8"]:
+        """What keys and values are kept in, chosen."""
+        if self.cache != "auto":
+            return self.cache
+        return "fp32" if self.precision == "fp32" else "fp16"
 
 
 class ServingRecipe(_Table):

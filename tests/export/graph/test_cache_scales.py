@@ -118,4 +118,4 @@ def test_a_channel_of_zeros_has_a_scale_all_the_same(tmp_path):
 def test_bytes_take_a_quarter_of_the_memory():
     floats = BlockedCaches.allocate(2, (3, 1), 10, 64)
 
-    assert BlockedCaches.allocate(2, (3, 1), 10, 64, np.int8).size_bytes * 4 == floats.size_bytes
+    assert BlockedCaches.allocate(2, (3, 1), 10, 64, "int8").size_bytes * 4 == floats.size_bytes

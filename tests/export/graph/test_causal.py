@@ -58,6 +58,14 @@ def test_an_int8_cache_is_calibrated_and_judged(source, tmp_path):
         export_causal(source, CausalExport("fp32", CONTEXT_TOKENS, cache="int8"), tmp_path)
 
 
+def test_a_cache_of_half_the_bytes_changes_next_to_nothing(source, tmp_path):
+    report = export_causal(source, CausalExport("fp32", CONTEXT_TOKENS, TEXTS, cache="fp16"), tmp_path)
+
+    assert report.cache == CausalDescription.load(tmp_path).cache == "fp16"
+    assert 0 < report.kl < 1e-5
+    assert report.top1_agreement > 0.99
+
+
 def test_smaller_precisions_are_smaller_files(source, tmp_path):
     sizes = {}
     for precision in ("fp32", "fp16", "int8", "int4"):

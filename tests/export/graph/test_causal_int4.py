@@ -15,10 +15,10 @@ from export.graph.tiny_causal_models import (
 )
 from generation import SlotRows
 from numpy.testing import assert_array_equal
+from triton_rag_export.graph.block_grid import rounded
 from triton_rag_export.graph.causal_int4 import BITS, BLOCK_SIZE, quantize_layers
 from triton_rag_export.graph.causal_model import CausalModel
 from triton_rag_export.graph.generator_quality import compare_generators, served_logits, torch_logits
-from triton_rag_export.graph.nbits import rounded
 
 CALIBRATION = [random_tokens(60, seed) for seed in range(20, 36)]
 HELD_OUT = [random_tokens(50, seed) for seed in range(10, 14)]

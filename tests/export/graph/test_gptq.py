@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from triton_rag_export.graph.block_grid import BlockLinear, rounded
 from triton_rag_export.graph.gptq import gptq, output_errors
 from triton_rag_export.graph.linear import LinearWeights
-from triton_rag_export.graph.nbits import BlockLinear, rounded
 
 Doubles = npt.NDArray[np.float64]
 GRID = {"bits": 4, "block_size": 32}

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
-from triton_rag_export.graph.onnx_builder import GraphBuilder
+from triton_rag_export.graph.onnx_builder import GraphBuilder, without_trailing
 
 
 def run(path: Path, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -56,15 +56,22 @@ def test_big_constants_beside_the_graph_give_the_same_result(tmp_path: Path) -> 
     np.testing.assert_array_equal(run(tmp_path / "inside.onnx", rows), run(tmp_path / "beside.onnx", rows))
 
 
-def test_a_node_of_several_outputs_gives_them_all(tmp_path: Path) -> None:
-    builder = GraphBuilder("split")
+def test_an_output_carries_the_name_it_is_given(tmp_path: Path) -> None:
+    builder = GraphBuilder("named")
     rows = builder.input("rows", np.float32, ["rows", 4])
-    left, right = builder.apply_many("Split", [rows], 2, axis=1, num_outputs=2)
-    builder.apply_named("Sub", [left, right], ["difference"])
-    builder.output("difference", np.float32, ["rows", 2])
+    with builder.scope("outer"):
+        name = builder.apply("Neg", rows, output="negative")
+    builder.output(name, np.float32, ["rows", 4])
     builder.save(tmp_path / "graph.onnx")
-    found = run(tmp_path / "graph.onnx", np.array([[1, 2, 3, 5]], dtype=np.float32))
-    np.testing.assert_array_equal(found, [[-2, -3]])
+    assert name == "negative"
+    np.testing.assert_array_equal(
+        run(tmp_path / "graph.onnx", np.array([[1, 2, 3, 5]], np.float32)), [[-1, -2, -3, -5]]
+    )
+
+
+def test_optional_inputs_are_left_out_at_the_end_alone() -> None:
+    assert without_trailing(["rows", "", "bias", "", ""]) == ["rows", "", "bias"]
+    assert without_trailing(["", ""]) == []
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
@@ -72,6 +79,8 @@ def test_a_name_that_is_taken_is_refused() -> None:
     builder.input("rows", np.float32, [1])
     with pytest.raises(ValueError, match="called rows already"):
         builder.input("rows", np.float32, [1])
+    with pytest.raises(ValueError, match="called rows already"):
+        builder.apply("Relu", "rows", output="rows")
 
 
 def test_a_graph_that_is_not_valid_is_refused(tmp_path: Path) -> None:

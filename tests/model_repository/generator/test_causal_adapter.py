@@ -24,11 +24,12 @@ def llama(tokenizer) -> LlamaForCausalLM:
     return small_llama(tokenizer.get_vocab_size(), CONTEXT)
 
 
-@pytest.fixture(scope="module", params=["fp32", "int8"])
+@pytest.fixture(scope="module", params=[("fp32", "fp32"), ("int8", "fp16")], ids="-".join)
 def folder(request, llama, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp(request.param)
-    described = read_llama(llama, CONTEXT)
-    write_causal(described, CausalExport(request.param, CONTEXT), frozenset({1, 2}), folder)
+    precision, cache = request.param
+    folder = tmp_path_factory.mktemp(precision)
+    export = CausalExport(precision, CONTEXT, cache=cache)
+    write_causal(read_llama(llama, CONTEXT), export, frozenset({1, 2}), folder)
     return folder
 
 
@@ -58,7 +59,8 @@ def test_sizes_and_end_tokens_are_known_before_the_first_step(adapter):
     assert (adapter.slots, adapter.capacity, adapter.max_rows_a_step) == (SLOTS, CONTEXT, ROWS)
     assert adapter.end_token_ids == {1, 2}
     floats_a_token = 2 * 2 * KV_HEADS * HEAD_SIZE  # keys and values of two layers
-    assert adapter.cache_bytes == 4 * floats_a_token * SLOTS * CONTEXT
+    bytes_a_float = adapter._caches.keys[0].itemsize
+    assert adapter.cache_bytes == bytes_a_float * floats_a_token * SLOTS * CONTEXT
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -23,14 +23,14 @@ from triton_rag_export.graph.encoder_decoder import write_encoder_decoder
 SLOTS, CAPACITY, SOURCE_CAPACITY = SIZES["slots"], SIZES["capacity"], SIZES["source_capacity"]
 ROWS = SIZES["max_rows_a_step"]
 MODELS = {"t5": tiny_flan, "bart": tiny_bart}
-SERVED = [(name, precision) for name in MODELS for precision in ("fp32", "int8")]
+SERVED = [(name, *kinds) for name in MODELS for kinds in (("fp32", "fp32"), ("int8", "fp16"))]
 
 
 @pytest.fixture(scope="module", params=SERVED, ids="-".join)
 def folder(request, tmp_path_factory) -> Path:
-    name, precision = request.param
+    name, precision, cache = request.param
     folder = tmp_path_factory.mktemp(f"{name}-{precision}")
-    write_encoder_decoder(described(MODELS[name]()), precision, frozenset({1, 2}), folder)
+    write_encoder_decoder(described(MODELS[name]()), precision, frozenset({1, 2}), folder, cache)
     return folder
 
 
@@ -90,20 +90,20 @@ def test_a_slot_gets_the_same_bits_alone_and_among_neighbours(adapter, data):
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(2, ROWS - 2), st.integers(2, CAPACITY - ROWS))
-def test_chunks_of_two_rows_or_more_change_no_bit(adapter, first, second):
-    target = random_tokens(first + second)
+@given(st.lists(st.integers(1, ROWS), min_size=2, max_size=6).filter(lambda cuts: sum(cuts) <= CAPACITY))
+def test_how_an_answer_is_cut_into_chunks_changes_no_bit(adapter, lengths):
+    target = random_tokens(sum(lengths))
     for slot in (0, 1):
         adapter.start(slot, random_tokens(40))
 
-    logits(adapter, share(0, target[:first], 0, 0))
-    in_two = logits(adapter, share(0, target[first:], first))
-    for start in range(0, len(target) - 3, 2):
-        logits(adapter, share(1, target[start : start + 2], start, 0))
-    start += 2
-    in_many = logits(adapter, share(1, target[start:], start))
+    one_by_one = [logits(adapter, share(0, target[at : at + 1], at)) for at in range(len(target))]
+    ends = np.cumsum(lengths).tolist()
+    cut = [
+        logits(adapter, share(1, target[end - length : end], end - length, length))
+        for end, length in zip(ends, lengths, strict=True)
+    ]
 
-    assert_array_equal(in_many, in_two)
+    assert_array_equal(np.concatenate(cut), np.concatenate(one_by_one))
 
 
 def test_eight_answers_are_the_same_alone_and_together(load):

@@ -19,8 +19,10 @@
 #define TILE_BLOCKS 2
 #endif
 
-ALWAYS_INLINE floats load_lanes(const void* cache, long place, int is_bytes) {
-  if (!is_bytes) return load_floats((const float*)cache + place);
+// Sixteen numbers of a cache of 32, 16 or 8 bits; the scales of bytes are applied elsewhere.
+ALWAYS_INLINE floats load_lanes(const void* cache, long place, int bits) {
+  if (bits == 32) return load_floats((const float*)cache + place);
+  if (bits == 16) return load_halves((const uint16_t*)cache + place);
   small_ints narrow;
   memcpy(&narrow, (const int8_t*)cache + place, sizeof narrow);
   return __builtin_convertvector(narrow, floats);
@@ -56,11 +58,6 @@ static long first_row(const struct attention* step, long share) {
   return row;
 }
 
-static int8_t as_byte(float x, float scale) {
-  float steps = nearbyintf(x / scale);
-  return (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
-}
-
 // Where a head's keys begin in the cache.
 static long key_base(const struct attention* step, long share, long kv_head) {
   return (step->share_slots[share] * step->kv_heads + kv_head) * step->positions * step->size;
@@ -69,6 +66,28 @@ static long key_base(const struct attention* step, long share, long kv_head) {
 // Where a head's values begin in the cache.
 static long value_base(const struct attention* step, long share, long kv_head) {
   return (step->share_slots[share] * step->kv_heads + kv_head) * step->positions * step->value_width;
+}
+
+// Write a number into a cache; what a smaller one cannot hold becomes its largest.
+ALWAYS_INLINE void write_number(void* cache, long place, float x, int bits, const float* scale) {
+  if (bits == 32) {
+    ((float*)cache)[place] = x;
+  } else if (bits == 16) {
+    ((_Float16*)cache)[place] = (_Float16)(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x);
+  } else {
+    float steps = nearbyintf(x / *scale);
+    ((int8_t*)cache)[place] = (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
+  }
+}
+
+ALWAYS_INLINE void write_row(const struct attention* step, int bits, const float* key, const float* value, long kv_head,
+                             long block, long line) {
+  const float* key_scale = bits == 8 ? step->key_scale + kv_head * step->size : NULL;
+  const float* value_scale = bits == 8 ? step->value_scale + kv_head * step->size : NULL;
+  for (long d = 0; d < step->size; d++) {
+    write_number(step->key_cache, block + d * LANES, key[d], bits, key_scale ? key_scale + d : NULL);
+    write_number(step->value_cache, line + d, value[d], bits, value_scale ? value_scale + d : NULL);
+  }
 }
 
 static void store(const struct attention* step, long share, long kv_head, long row, long row_end) {
@@ -82,14 +101,11 @@ static void store(const struct attention* step, long share, long kv_head, long r
     place_head(step, key, step->key_norm, position);
     long block = keys + position / LANES * LANES * size + position % LANES;
     long line = values + position * step->value_width;
-    if (step->is_byte_cache) {
-      const float *key_scale = step->key_scale + kv_head * size, *value_scale = step->value_scale + kv_head * size;
-      for (long d = 0; d < size; d++) ((int8_t*)step->key_cache)[block + d * LANES] = as_byte(key[d], key_scale[d]);
-      for (long d = 0; d < size; d++) ((int8_t*)step->value_cache)[line + d] = as_byte(value[d], value_scale[d]);
-      continue;
+    switch (step->cache_bits) {
+      case 8: write_row(step, 8, key, value, kv_head, block, line); break;
+      case 16: write_row(step, 16, key, value, kv_head, block, line); break;
+      default: write_row(step, 32, key, value, kv_head, block, line); break;
     }
-    for (long d = 0; d < size; d++) ((float*)step->key_cache)[block + d * LANES] = key[d];
-    memcpy((float*)step->value_cache + line, value, (size_t)size * sizeof(float));
   }
 }
 
@@ -108,7 +124,7 @@ struct places {
   long keys, values, kv_head;
 };
 
-ALWAYS_INLINE void score_blocks(int queries, int blocks, int is_bytes, struct tile* tile, const void* keys, long place,
+ALWAYS_INLINE void score_blocks(int queries, int blocks, int bits, struct tile* tile, const void* keys, long place,
                                 long size, long block) {
   floats sums[TILE_QUERIES][TILE_BLOCKS];
   for (int m = 0; m < queries; m++)
@@ -116,18 +132,18 @@ ALWAYS_INLINE void score_blocks(int queries, int blocks, int is_bytes, struct ti
   for (long d = 0; d < size; d++)
 #pragma clang loop unroll(full)
     for (int b = 0; b < blocks; b++) {
-      floats key = load_lanes(keys, place + ((block + b) * size + d) * LANES, is_bytes);
+      floats key = load_lanes(keys, place + ((block + b) * size + d) * LANES, bits);
       for (int m = 0; m < queries; m++) sums[m][b] += tile->query[m * size + d] * key;
     }
   for (int m = 0; m < queries; m++)
     for (int b = 0; b < blocks; b++) store_floats(tile->scores + m * tile->stride + (block + b) * LANES, sums[m][b]);
 }
 
-ALWAYS_INLINE void score(int queries, int is_bytes, struct tile* tile, const void* keys, long place, long size) {
+ALWAYS_INLINE void score(int queries, int bits, struct tile* tile, const void* keys, long place, long size) {
   long block = 0;
   for (; block + TILE_BLOCKS <= tile->blocks; block += TILE_BLOCKS)
-    score_blocks(queries, TILE_BLOCKS, is_bytes, tile, keys, place, size, block);
-  for (; block < tile->blocks; block++) score_blocks(queries, 1, is_bytes, tile, keys, place, size, block);
+    score_blocks(queries, TILE_BLOCKS, bits, tile, keys, place, size, block);
+  for (; block < tile->blocks; block++) score_blocks(queries, 1, bits, tile, keys, place, size, block);
 }
 
 // What is added to a query's scores by how far a key stands from it; farther keys than the table knows get its
@@ -172,7 +188,7 @@ static void weigh(struct tile* tile, int query, const struct bias* bias) {
   tile->sums[query] = sum_of_lanes(sum) + sum_of_lanes(strange);
 }
 
-ALWAYS_INLINE void add_values(int queries, int vectors, int is_bytes, const struct tile* tile, const void* values,
+ALWAYS_INLINE void add_values(int queries, int vectors, int bits, const struct tile* tile, const void* values,
                               long place, long width, long keys, floats* sums) {
   floats lanes[TILE_QUERIES][TILE_BLOCKS];
   for (int m = 0; m < queries; m++)
@@ -180,17 +196,17 @@ ALWAYS_INLINE void add_values(int queries, int vectors, int is_bytes, const stru
   for (long j = 0; j < keys; j++)
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      floats value = load_lanes(values, place + j * width + v * LANES, is_bytes);
+      floats value = load_lanes(values, place + j * width + v * LANES, bits);
       for (int m = 0; m < queries; m++) lanes[m][v] += tile->scores[m * tile->stride + j] * value;
     }
   for (int m = 0; m < queries; m++)
     for (int v = 0; v < vectors; v++) sums[m * TILE_BLOCKS + v] = lanes[m][v];
 }
 
-ALWAYS_INLINE void attend_tile(int queries, int is_bytes, const struct attention* step, struct tile* tile,
+ALWAYS_INLINE void attend_tile(int queries, int bits, const struct attention* step, struct tile* tile,
                                const struct bias* added, struct places places, float* const* results) {
   long size = step->size, keys = 0;
-  score(queries, is_bytes, tile, step->key_cache, places.keys, size);
+  score(queries, bits, tile, step->key_cache, places.keys, size);
   for (int m = 0; m < queries; m++) {
     weigh(tile, m, &added[m]);
     keys = tile->limits[m] > keys ? tile->limits[m] : keys;
@@ -200,28 +216,28 @@ ALWAYS_INLINE void attend_tile(int queries, int is_bytes, const struct attention
     long place = places.values + d, width = step->value_width;
     int vectors = width - d >= TILE_BLOCKS * LANES ? TILE_BLOCKS : 1;
     if (vectors == TILE_BLOCKS)
-      add_values(queries, TILE_BLOCKS, is_bytes, tile, step->value_cache, place, width, keys, sums);
+      add_values(queries, TILE_BLOCKS, bits, tile, step->value_cache, place, width, keys, sums);
     else
-      add_values(queries, 1, is_bytes, tile, step->value_cache, place, width, keys, sums);
+      add_values(queries, 1, bits, tile, step->value_cache, place, width, keys, sums);
     for (int v = 0; v < vectors; v++, d += LANES)
       for (int m = 0; m < queries; m++) {
         floats x = sums[m * TILE_BLOCKS + v] / tile->sums[m];
-        if (is_bytes) x *= load_some(step->value_scale + places.kv_head * size + d, size - d);
+        if (bits == 8) x *= load_some(step->value_scale + places.kv_head * size + d, size - d);
         store_some(results[m] + d, x, size - d);
       }
   }
 }
 
-ALWAYS_INLINE void attend_any(int is_bytes, const struct attention* step, struct tile* tile,
+ALWAYS_INLINE void attend_any(int bits, const struct attention* step, struct tile* tile,
                               const struct bias* added, struct places places, float* const* results) {
   switch (tile->queries) {
-    case 1: attend_tile(1, is_bytes, step, tile, added, places, results); break;
-    case 2: attend_tile(2, is_bytes, step, tile, added, places, results); break;
-    case 3: attend_tile(3, is_bytes, step, tile, added, places, results); break;
+    case 1: attend_tile(1, bits, step, tile, added, places, results); break;
+    case 2: attend_tile(2, bits, step, tile, added, places, results); break;
+    case 3: attend_tile(3, bits, step, tile, added, places, results); break;
 #if TILE_QUERIES > 3
-    case 4: attend_tile(4, is_bytes, step, tile, added, places, results); break;
-    case 5: attend_tile(5, is_bytes, step, tile, added, places, results); break;
-    case 6: attend_tile(6, is_bytes, step, tile, added, places, results); break;
+    case 4: attend_tile(4, bits, step, tile, added, places, results); break;
+    case 5: attend_tile(5, bits, step, tile, added, places, results); break;
+    case 6: attend_tile(6, bits, step, tile, added, places, results); break;
 #endif
   }
 }
@@ -231,7 +247,7 @@ static void prepare_query(const struct attention* step, float* query, const floa
   memcpy(query, from, (size_t)size * sizeof(float));
   place_head(step, query, step->query_norm, position);
   for (long d = 0; d < size; d++) query[d] *= step->scale;
-  if (step->is_byte_cache)
+  if (step->cache_bits == 8)
     for (long d = 0; d < size; d++) query[d] *= step->key_scale[kv_head * size + d];
 }
 
@@ -260,10 +276,11 @@ static void attend(const struct attention* step, long share, long kv_head, long 
                                step->bias_width / 2 - position};
       results[m] = step->result + ((start + each) * step->heads + head) * size;
     }
-    if (step->is_byte_cache)
-      attend_any(1, step, &tile, added, places, results);
-    else
-      attend_any(0, step, &tile, added, places, results);
+    switch (step->cache_bits) {
+      case 8: attend_any(8, step, &tile, added, places, results); break;
+      case 16: attend_any(16, step, &tile, added, places, results); break;
+      default: attend_any(32, step, &tile, added, places, results); break;
+    }
   }
   free(memory);
 }

@@ -26,7 +26,7 @@ status* create_attention(const runtime* api, const kernel_info* info, struct att
   step->kv_heads = int_attribute(api, info, "kv_heads", step->heads);
   step->size = int_attribute(api, info, "head_size", 0);
   step->value_width = (step->size + 15) / 16 * 16;
-  step->is_byte_cache = int_attribute(api, info, "cache_bits", 32) == 8;
+  step->cache_bits = (int)int_attribute(api, info, "cache_bits", 32);
   step->scale = float_attribute(api, info, "scale", 1);
   step->epsilon = float_attribute(api, info, "epsilon", 0);
   *made = kernel;
@@ -41,7 +41,7 @@ status* check_shares(const runtime* api, const struct attention* step, long room
   long sum = 0;
   for (long share = 0; share < step->shares; share++) {
     int32_t slot = step->share_slots[share], past = step->share_pasts[share], length = step->share_lengths[share];
-    if (slot < 0 || slot >= step->slots || past < 0 || length < 1 || past + length > room)
+    if (slot < 0 || slot >= step->slots || past < 0 || length < 1 || (long)past + length > room)
       return refuse(api, "attention: %d rows behind %d of slot %d; there are %ld slots of %ld", length, past, slot,
                     step->slots, room);
     sum += length;

@@ -45,7 +45,8 @@ struct attention {
   long query_width;            // floats from a row of queries to the next
   long key_width;              // the same for keys and values
   float scale, epsilon;
-  int is_causal, is_byte_cache;
+  int is_causal;
+  int cache_bits;  // of a cached number: 32, 16, or 8 with scales
   const float *queries, *keys, *values;  // of the first row; keys are none where nothing is stored
   const int32_t *share_slots, *share_pasts, *share_lengths;
   const int32_t* limits;            // keys that a slot's rows see, where not causal

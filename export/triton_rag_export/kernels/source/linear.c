@@ -55,7 +55,7 @@ ALWAYS_INLINE floats activated(enum activation activation, floats x) {
   if (activation == SILU) return x * sigmoid(x);
   // 0.5 x (1 + tanh(y)) = x sigmoid(2y).
   if (activation == GELU_TANH) return x * sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
-  if (activation == RELU) return larger(x, all_lanes(0));
+  if (activation == RELU) return choose(x < 0.0f, all_lanes(0), x);  // what is no number stays none
   if (activation == GELU) return gelu(x);
   return x;
 }

@@ -28,6 +28,7 @@ static status* run_source(void* data, context* run) {
   status* failed = output_rows(api, run, rows, heads * size, &step.result);
   if (failed || rows == 0) return failed;
   step.slots = step.shares = 1;
+  step.cache_bits = 32;
   step.positions = (rows + 15) / 16 * 16;
   step.share_slots = &slot;
   step.share_pasts = &past;
@@ -40,7 +41,7 @@ static status* run_source(void* data, context* run) {
 }
 
 enum { STORE_ROWS, STORE_KEYS, STORE_VALUES, STORE_SLOTS, STORE_INPUTS };
-static const int store_types[STORE_INPUTS] = {FLOATS, FLOATS, FLOATS, INT32};
+static const int store_types[STORE_INPUTS] = {FLOATS, ANY_TYPE, ANY_TYPE, INT32};
 
 // Keys and values side by side. The result says how many rows were written.
 static status* run_store(void* data, context* run) {
@@ -70,7 +71,7 @@ static status* run_store(void* data, context* run) {
 }
 
 enum { CROSS_ROWS, CROSS_KEYS, CROSS_VALUES, CROSS_SLOTS, CROSS_LENGTHS, CROSS_LIMITS, CROSS_INPUTS };
-static const int cross_types[CROSS_INPUTS] = {FLOATS, FLOATS, FLOATS, INT32, INT32, INT32};
+static const int cross_types[CROSS_INPUTS] = {FLOATS, ANY_TYPE, ANY_TYPE, INT32, INT32, INT32};
 
 static status* run_cross(void* data, context* run) {
   const struct attention_kernel* kernel = data;

@@ -18,7 +18,14 @@ from generation.adapter import SlotRows
 LANES = 16
 """Positions of a block of keys, and what the channels of a value are rounded up to."""
 
-Cache = npt.NDArray[np.float32 | np.int8]
+Cache = npt.NDArray[np.float32 | np.float16 | np.int8]
+
+DTYPES: dict[str, type[np.float32] | type[np.float16] | type[np.int8]] = {
+    "fp32": np.float32,
+    "fp16": np.float16,
+    "int8": np.int8,
+}
+"""What a cache of each kind holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +47,7 @@ class BlockedCaches:
         kv_heads: Sequence[int],
         positions: int,
         head_size: int,
-        dtype: type[np.float32] | type[np.int8] = np.float32,
+        kind: str = "fp32",
     ) -> Self:
         """Allocate zeroed caches; the system gives a page when its first token is written.
 
@@ -49,8 +56,9 @@ class BlockedCaches:
             kv_heads: heads of each layer's cache.
             positions: how many tokens each slot has room for, rounded up to whole blocks.
             head_size: channels of a head.
-            dtype: what the graph writes, floats or bytes.
+            kind: what the graph writes, a key of `DTYPES`.
         """
+        dtype = DTYPES[kind]
         blocks, width = -(-positions // LANES), -(-head_size // LANES) * LANES
         return cls(
             keys=tuple(np.zeros((slots, heads, blocks, head_size, LANES), dtype) for heads in kv_heads),

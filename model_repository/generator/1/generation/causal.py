@@ -37,7 +37,7 @@ class CausalDescription:
         end_token_ids: the tokens that end an answer.
         context_tokens: the longest text that the graph was built for.
         layer_channels: channels that all operations of the widest layer give a row, added up.
-        cache: what keys and values are kept in, "fp32" or "int8".
+        cache: what keys and values are kept in, "fp32", "fp16" or "int8".
     """
 
     family: str
@@ -99,7 +99,7 @@ class CausalAdapter:
             description.kv_heads,
             capacity,
             description.head_size,
-            np.int8 if description.cache == "int8" else np.float32,
+            description.cache,
         )
         self._binding = CacheBinding(session, cache=self._caches)
         self._logits = np.empty((0, description.vocabulary_size), np.float32)

@@ -62,9 +62,9 @@ class EncoderDecoderAdapter:
         self.vocabulary_size = description.vocabulary_size
         self.end_token_ids = description.end_token_ids
         self.start_token_ids = description.start_token_ids
-        size = description.head_size
-        self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size)
-        self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size)
+        size, kind = description.head_size, description.cache
+        self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size, kind)
+        self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size, kind)
         self._source_lengths = np.zeros(slots, np.int32)  # 0 before a slot's first source
         self._source_numbers = [0] * slots  # slots with the same number have the same source
         self._sources_read = 0

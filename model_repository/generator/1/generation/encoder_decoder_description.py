@@ -24,6 +24,7 @@ class EncoderDecoderDescription:
         longest_target: tokens that the decoder can read; None when positions are relative.
         layer_channels: channels that all operations of the decoder's widest layer give a row, added up.
         encoder_layer_channels: the same of the encoder.
+        cache: what keys and values are kept in, "fp32" or "fp16".
     """
 
     KIND: ClassVar[str] = "encoder-decoder"
@@ -40,6 +41,7 @@ class EncoderDecoderDescription:
     longest_target: int | None
     layer_channels: int
     encoder_layer_channels: int
+    cache: str = "fp32"
 
     @classmethod
     def load(cls, folder: Path) -> Self:

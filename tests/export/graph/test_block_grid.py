@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from generation.session import load_session
+from triton_rag_export.graph.block_grid import BlockGrid, BlockLinear, beside, rounded
 from triton_rag_export.graph.linear import LinearWeights
 from triton_rag_export.graph.linear_node import linear_node
-from triton_rag_export.graph.nbits import BlockGrid, BlockLinear, beside, rounded
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 from triton_rag_export.kernels import install_kernels
 
