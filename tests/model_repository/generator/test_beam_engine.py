@@ -164,7 +164,7 @@ def test_the_whole_answer_is_one_piece_and_its_sink_hears_of_it_before(make, sub
     *before, last = collector.deltas
     silent = Delta("", "", prompt_tokens=30, answer_tokens=0)
     assert before == [silent] * len(before)
-    assert len(before) >= 2 + TOKENS // 4  # taken, has its slots, and still worked on
+    assert len(before) == 2 + (TOKENS - 1) // 4  # taken, has its slots, and then at every fourth silent step
     assert last.text
     assert (last.finish_reason, last.answer_tokens) == ("length", TOKENS)
     counted = engine.counters
