@@ -89,6 +89,8 @@ _GENERATION_OPTIONS: Final = (
     TensorContract("STOP", "BYTES", (-1,), optional=True),
     TensorContract("STOP_TOKENS", "INT32", (-1,), optional=True),
     TensorContract("LOGPROBS", "BOOL", (1,), optional=True),
+    TensorContract("BEAMS", "INT32", (1,), optional=True),
+    TensorContract("LENGTH_PENALTY", "FP32", (1,), optional=True),
 )
 _PASSAGES: Final = (
     TensorContract("PASSAGE_ID", "BYTES", (-1,)),

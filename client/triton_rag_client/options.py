@@ -46,6 +46,10 @@ class AskOptions(RetrieveOptions, total=False):
         stop: Strings that end the answer: up to 8, each of 1 to 64 characters.
         stop_tokens: Up to 16 ids of tokens that end the answer, beside the model's own. They are not in it.
         logprobs: Whether the answer, or each delta, comes with the log-probabilities of its tokens.
+        beams: How many beginnings of the answer are searched side by side, 1 (off) to 8 and at most the
+            repository's slots; above 1 with T5 and BART only, without temperature, top_k, top_p, seed, stop
+            and logprobs. The answer comes at the end, in one delta.
+        length_penalty: Of beam search: above 0 favours long answers, below 0 short ones; -2 to 5.
     """
 
     max_tokens: int | None
@@ -58,3 +62,5 @@ class AskOptions(RetrieveOptions, total=False):
     stop: Sequence[str] | None
     stop_tokens: Sequence[int] | None
     logprobs: bool | None
+    beams: int | None
+    length_penalty: float | None

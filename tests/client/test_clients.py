@@ -43,6 +43,8 @@ def test_options_arrive_as_the_tensors_of_the_contract_and_others_do_not(ask_wit
         "min_tokens": 2,
         "repetition_penalty": 1.25,
         "logprobs": True,
+        "beams": 4,
+        "length_penalty": 0.5,
     }
     lists = {"stop": ["\n", "ü"], "stop_tokens": [2, 0]}
     ask_with().call("ask", "q ü", **options, **lists, seed=2**63 - 1)

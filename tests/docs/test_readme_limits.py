@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 from generation.options import (
+    MAX_BEAMS,
+    MAX_LENGTH_PENALTY,
     MAX_REPETITION_PENALTY,
     MAX_SEED,
     MAX_STOP_CHARACTERS,
@@ -12,6 +14,7 @@ from generation.options import (
     MAX_STOP_TOKENS,
     MAX_TEMPERATURE,
     MAX_TOP_K,
+    MIN_LENGTH_PENALTY,
     MIN_REPETITION_PENALTY,
 )
 from generation.options import OPTION_NAMES as GENERATOR_OPTIONS
@@ -46,6 +49,8 @@ def test_defaults_and_limits_of_options_are_those_of_the_code() -> None:
     )
     assert cells("`REPETITION_PENALTY`")[2] == f"{MIN_REPETITION_PENALTY:g} to {MAX_REPETITION_PENALTY:g}"
     assert cells("`STOP_TOKENS`")[2] == f"at most {MAX_STOP_TOKENS} ids of the generator's tokens"
+    assert cells("`BEAMS`")[2] == f"1 to {MAX_BEAMS}, at most `serving.slots`"
+    assert cells("`LENGTH_PENALTY`")[2] == f"{MIN_LENGTH_PENALTY:g} to {MAX_LENGTH_PENALTY:g}"
     assert MAX_SEED == 2**63 - 1
 
 

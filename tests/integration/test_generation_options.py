@@ -88,12 +88,15 @@ def test_plain_json_gives_every_option_and_gets_log_probabilities(rag_server: Tr
         pytest.param("STOP_TOKENS", [1, 2**31 - 1], "token ids from 0 to", id="STOP_TOKENS unknown"),
         pytest.param("STOP_TOKENS", [-5], "whole numbers from 0", id="STOP_TOKENS negative"),
         pytest.param("STOP_TOKENS", list(range(17)), "at most 16", id="STOP_TOKENS many"),
+        pytest.param("BEAMS", [9], "1 to 8", id="BEAMS many"),
+        pytest.param("BEAMS", [2], "1 with a causal model", id="BEAMS of a causal model"),
+        pytest.param("LENGTH_PENALTY", [6.0], "-2 to 5", id="LENGTH_PENALTY=6"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(
     ask: Ask, model: str, option: str, value: list[float], allowed: str
 ) -> None:
-    dtype = np.float32 if option == "REPETITION_PENALTY" else np.int32
+    dtype = np.float32 if option.endswith("_PENALTY") else np.int32
     answer = ask(model, {"QUERY": text_rows(QUESTION), option: np.array([value], dtype)})
     assert isinstance(answer, Refusal)
     assert answer.status in ("INVALID_ARGUMENT", "")  # an error inside a gRPC stream has no status

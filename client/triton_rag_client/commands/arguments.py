@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "Beams",
     "CaFile",
     "CertificateFile",
     "Connection",
     "Headers",
     "KeyFile",
+    "LengthPenalty",
     "Logprobs",
     "MaxTokens",
     "MinTokens",
@@ -86,6 +88,14 @@ StopTokens: TypeAlias = Annotated[
 ]
 Logprobs: TypeAlias = Annotated[
     bool, typer.Option("--logprobs", help="Log-probabilities of the answer's tokens; --json prints each.")
+]
+Beams: TypeAlias = Annotated[
+    int | None,
+    typer.Option(help="Search that many answers side by side, 1 (off) to 8; T5 and BART.  [default: 1]"),
+]
+LengthPenalty: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Of --beams: above 0 favours long answers, below 0 short ones.  [default: 1]"),
 ]
 
 Url: TypeAlias = Annotated[

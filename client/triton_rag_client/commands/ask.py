@@ -13,6 +13,7 @@ from triton_rag_client.options import AskOptions
 from triton_rag_client.terminal import show_deltas, show_logprobs, show_sources, waiting
 
 if TYPE_CHECKING:
+    from triton_rag_client.client import RagClient
     from triton_rag_client.results import Delta
 
 __all__ = ["ask"]
@@ -32,6 +33,8 @@ def ask(
     stop: given.Stop = None,
     stop_tokens: given.StopTokens = None,
     logprobs: given.Logprobs = False,
+    beams: given.Beams = None,
+    length_penalty: given.LengthPenalty = None,
     as_json: given.AsJson = False,
     url: given.Url = given.DEFAULT_URL,
     timeout_s: given.TimeoutS = 120.0,
@@ -54,17 +57,23 @@ def ask(
         stop=stop or None,
         stop_tokens=stop_tokens or None,
         logprobs=logprobs or None,
+        beams=beams,
+        length_penalty=length_penalty,
     )
     connection = given.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     with connection.client() as client:
         if as_json:
-            with waiting("searching, reading, writing …"):
-                answer = client.ask(given.query_text(query), **options)
-            typer.echo(json.dumps(dataclasses.asdict(answer), ensure_ascii=False))
+            _print_json(client, query, options)
             return
         facts = show_deltas(client.stream(given.query_text(query), **options))
     if facts is not None:
         _show_facts(facts)
+
+
+def _print_json(client: RagClient, query: str, options: AskOptions) -> None:
+    with waiting("searching, reading, writing …"):
+        answer = client.ask(given.query_text(query), **options)
+    typer.echo(json.dumps(dataclasses.asdict(answer), ensure_ascii=False))
 
 
 def _show_facts(facts: Delta) -> None:

@@ -28,6 +28,8 @@ def chat(
     top_p: given.TopP = None,
     seed: given.Seed = None,
     repetition_penalty: given.RepetitionPenalty = None,
+    beams: given.Beams = None,
+    length_penalty: given.LengthPenalty = None,
     url: given.Url = given.DEFAULT_URL,
     timeout_s: given.TimeoutS = 120.0,
     headers: given.Headers = None,
@@ -46,6 +48,8 @@ def chat(
         top_p=top_p,
         seed=seed,
         repetition_penalty=repetition_penalty,
+        beams=beams,
+        length_penalty=length_penalty,
     )
     connection = given.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     with connection.client() as client:

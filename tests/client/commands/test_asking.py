@@ -30,6 +30,8 @@ EVERY_OPTION = {
     "repetition_penalty": 1.25,
     "stop_tokens": 2,
     "logprobs": True,
+    "beams": 4,
+    "length_penalty": 0.5,
 }
 
 

@@ -135,6 +135,7 @@ def test_no_time_left_is_not_sent_as_no_limit():
 def test_inputs_have_the_types_and_shapes_of_the_contract():
     options = {"retriever": "bm25", "passages_k": 1, "seed": 1, "stop": ["a", "b"], "top_p": 1.0}
     options |= {"min_tokens": 1, "repetition_penalty": 1.5, "stop_tokens": [1, 2], "logprobs": False}
+    options |= {"beams": 1, "length_penalty": 1.0}
     call = ask_call("q", options)
     contract = {tensor.name: tensor for tensor in MODELS["rag"].inputs}
     for tensor in call.inputs:

@@ -1,4 +1,4 @@
-"""Beam search through the engine, token for token as transformers searches, alone and among other requests."""
+"""Beam search through the engine, token for token as transformers searches, alone and in company."""
 
 from collections.abc import Callable
 

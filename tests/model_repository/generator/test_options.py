@@ -36,6 +36,8 @@ def test_absent_options_have_their_defaults() -> None:
         repetition_penalty=1.0,
         stop_tokens=frozenset(),
         logprobs=False,
+        beams=1,
+        length_penalty=1.0,
     )
 
 
@@ -55,6 +57,34 @@ def test_all_options_are_read_as_triton_brings_them() -> None:
     assert options == GenerationOptions(
         100, 0.5, 40, 0.25, 2**63 - 1, ("\n\n", "Frage:", "。"), 100, 1.25, frozenset({0, 7}), True
     )
+
+
+def test_beam_search_is_read_as_triton_brings_it() -> None:
+    options = parse(BEAMS=int32(8), LENGTH_PENALTY=fp32(-0.5), STOP_TOKENS=int32(7))
+    assert options == GenerationOptions(20, beams=8, length_penalty=-0.5, stop_tokens=frozenset({7}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "given_value", "allowed"),
+    [
+        ("TEMPERATURE", fp32(0.5), "0.5", "allowed: 0 with BEAMS above 1"),
+        ("TOP_K", int32(5), "5", "allowed: 0 with BEAMS above 1"),
+        ("TOP_P", fp32(0.5), "0.5", "allowed: 1 with BEAMS above 1"),
+        ("SEED", np.array([[7]], np.int64), "7", "allowed: none with BEAMS above 1"),
+        ("STOP", strings("END"), "END", "allowed: none with BEAMS above 1"),
+        ("LOGPROBS", np.array([[True]]), "True", "allowed: false with BEAMS above 1"),
+    ],
+)
+def test_what_beam_search_does_not_know_is_refused_beside_it(
+    name: str, value: np.ndarray, given_value: str, allowed: str
+) -> None:
+    with pytest.raises(OptionError, match=f"{name} is .*{given_value}.*; {allowed}"):
+        parse(BEAMS=int32(2), **{name: value})
+
+
+def test_a_penalty_on_length_is_refused_without_beam_search() -> None:
+    with pytest.raises(OptionError, match=r"LENGTH_PENALTY is 0\.5; allowed: 1 unless BEAMS is above 1"):
+        parse(LENGTH_PENALTY=fp32(0.5))
 
 
 def test_the_limits_of_the_penalty_may_be_given_as_32_bits() -> None:
@@ -106,6 +136,13 @@ def test_fewest_tokens_are_at_most_the_default_of_most_where_that_is_not_given()
         ("STOP_TOKENS", strings("END"), "b'END'", "token ids"),
         ("LOGPROBS", int32(1), "1", "true or false"),
         ("LOGPROBS", np.array([[True, True]]), "2 values", "one value"),
+        ("BEAMS", int32(0), "0", "1 to 8"),
+        ("BEAMS", int32(9), "9", "1 to 8"),
+        ("BEAMS", fp32(2), "2.0", "a whole number"),
+        ("LENGTH_PENALTY", fp32(-2.1), "-2.1", "-2 to 5"),
+        ("LENGTH_PENALTY", fp32(5.1), "5.1", "-2 to 5"),
+        ("LENGTH_PENALTY", fp32(float("nan")), "nan", "-2 to 5"),
+        ("LENGTH_PENALTY", strings("long"), "b'long'", "a number"),
     ],
 )
 def test_a_wrong_value_is_refused_with_name_value_and_range(
@@ -143,3 +180,5 @@ def test_whatever_comes_is_either_refused_or_within_the_limits(values: dict[str,
     assert len(options.stop_tokens) <= 16
     assert all(token_id >= 0 for token_id in options.stop_tokens)
     assert options.logprobs in (True, False)
+    assert 1 <= options.beams <= 8
+    assert -2 <= options.length_penalty <= 5

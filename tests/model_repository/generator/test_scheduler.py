@@ -1,5 +1,6 @@
 import numpy as np
 from generation import AnswerCollector, GenerationOptions, SlotRows, StepResult
+from generation.beam_sequence import BeamSequence
 from generation.detokenizer import Detokenizer
 from generation.draft_length import Speculation
 from generation.scheduler import Scheduler
@@ -9,6 +10,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
 TOKENIZER = Tokenizer(models.BPE())
+
+
+def beam_search(beams: int) -> BeamSequence:
+    options = GenerationOptions(max_tokens=2, beams=beams)
+    return BeamSequence([1], options, AnswerCollector(), Detokenizer(TOKENIZER, frozenset()), frozenset())
 
 
 def sequence(prompt_tokens: int, answer_tokens: int = 2) -> Sequence:
@@ -64,10 +70,7 @@ def test_every_request_is_served_within_the_limits(
         decoding = {id(each) for each in scheduler if each.is_decoding}
         admit(scheduler)
         reading = {
-            share.slot
-            for each in scheduler.plan()
-            for share in each.rows
-            if id(each.request) not in decoding
+            share.slot for each in scheduler.plan() for share in each.rows if id(each.request) not in decoding
         }
         rows = step(scheduler)
         prefilled = sum(len(row.token_ids) for row in rows if row.slot in reading)
@@ -138,3 +141,35 @@ def test_nobody_waits_for_who_came_later(requests: list[tuple[int, int]], chunk:
         begun += [n for n, each in enumerate(sequences) if each.answer_tokens and n not in begun]
     # A later, shorter prompt may be read sooner only among those that have slots at the same time.
     assert all(begun.index(n) - n < slots for n in begun)
+
+
+def test_a_beam_search_waits_until_all_its_slots_are_free_and_nobody_overtakes_it() -> None:
+    scheduler = scheduler_of(3, 16, 16)
+    first, second, search, later = sequence(4), sequence(4), beam_search(3), sequence(4)
+    for each in (first, second, search, later):
+        scheduler.add(each)
+    admit(scheduler)
+    assert (scheduler.running, scheduler.waiting) == (2, 2)
+    scheduler.remove(first)
+    admit(scheduler)
+    assert list(scheduler) == [second, search, later]
+    assert (scheduler.running, scheduler.waiting) == (1, 2)
+    scheduler.remove(second)
+    admit(scheduler)
+    assert sorted(search.slots) == [0, 1, 2]
+    assert (scheduler.running, scheduler.waiting) == (1, 1)
+    scheduler.remove(search)
+    admit(scheduler)
+    assert list(scheduler) == [later]
+    assert scheduler.running == 1
+
+
+def test_a_beam_search_that_leaves_the_queue_lets_the_next_in() -> None:
+    scheduler = scheduler_of(2, 16, 16)
+    running, search, later = sequence(4), beam_search(2), sequence(4)
+    for each in (running, search, later):
+        scheduler.add(each)
+    admit(scheduler)
+    scheduler.remove(search)
+    admit(scheduler)
+    assert (scheduler.running, scheduler.waiting) == (2, 0)

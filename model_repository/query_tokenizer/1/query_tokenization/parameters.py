@@ -23,6 +23,8 @@ OPTIONS = (
     "STOP",
     "STOP_TOKENS",
     "LOGPROBS",
+    "BEAMS",
+    "LENGTH_PENALTY",
 )
 
 # Reserved by the parameters extension of Triton's protocol, and by the one for binary data; and a request's
