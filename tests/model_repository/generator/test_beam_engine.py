@@ -34,6 +34,7 @@ MODELS = {"t5": tiny_flan, "bart": lambda: forcing_first_word(tiny_bart(), 11)}
 LENGTHS = (1, 5, 30, 64)
 SLOTS = 5
 TOKENS = 12
+WRITTEN = [("fp32", "fp32"), ("int8", "fp32"), ("int8", "fp16")]  # precision and cache
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -46,14 +47,19 @@ def model(request):
 @pytest.fixture(scope="module")
 def make(model, tokenizer, tmp_path_factory) -> Callable[..., Engine]:
     folders = {}
-    for precision in ("fp32", "int8"):
-        folders[precision] = tmp_path_factory.mktemp(precision)
-        write_encoder_decoder(described(model), precision, frozenset({END}), folders[precision])
+    for written in WRITTEN:
+        precision, cache = written
+        folders[written] = tmp_path_factory.mktemp(precision)
+        write_encoder_decoder(described(model), precision, frozenset({END}), folders[written], cache)
 
-    def make(precision: str = "fp32", clock: Callable[[], float] = lambda: 0.0, **changed: int) -> Engine:
+    def make(
+        written: tuple[str, str] = ("fp32", "fp32"),
+        clock: Callable[[], float] = lambda: 0.0,
+        **changed: int,
+    ) -> Engine:
         limits = {"slots": SLOTS, "context_tokens": 64, "max_tokens": 16, "default_max_tokens": 16}
         served = ServingSettings(**(limits | {"threads": 1} | changed))
-        return Engine(load_adapter(folders[precision], served), tokenizer, served, clock)
+        return Engine(load_adapter(folders[written], served), tokenizer, served, clock)
 
     return make
 
@@ -130,10 +136,10 @@ def test_a_search_finds_another_answer_than_the_greedy_one(make, submit_source):
     assert [each.answer().text for each in searched] != [each.answer().text for each in plain]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_an_answer_is_the_same_alone_and_in_any_company(make, submit_source, precision):
+@pytest.mark.parametrize("written", WRITTEN, ids="-".join)
+def test_an_answer_is_the_same_alone_and_in_any_company(make, submit_source, written):
     alone: dict[tuple[int, int], str] = {}
-    engines = [make(precision), make(precision, max_draft_tokens=0, prefill_chunk=1)]
+    engines = [make(written), make(written, max_draft_tokens=0, prefill_chunk=1)]
     requests = st.tuples(st.sampled_from(LENGTHS), st.integers(1, SLOTS))
 
     def expected(length: int, beams: int) -> str:
