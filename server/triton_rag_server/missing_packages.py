@@ -25,6 +25,7 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "safetensors",
         "torch",
         "transformers",
+        "ziglang",
     ),
 }
 EXTRA_OF_MODULE: Final[Mapping[str, str]] = {
