@@ -64,6 +64,12 @@ def make(model, tokenizer, tmp_path_factory) -> Callable[..., Engine]:
     return make
 
 
+@pytest.fixture(scope="module")
+def stop_tokens(model) -> frozenset[int]:
+    """Tokens by which many beams end, but not at once: those at the fifth place of some answers."""
+    return frozenset(reference(model, length, num_beams=2)[4] for length in LENGTHS)
+
+
 @pytest.fixture
 def submit_source() -> Callable[..., AnswerCollector]:
     def submit_source(
@@ -91,17 +97,14 @@ def reference(model, length: int, ends: frozenset[int] = frozenset(), **options:
     return answer[:-1] if answer[-1] in ends else answer
 
 
-def stop_tokens_of(model) -> frozenset[int]:
-    """Tokens by which many beams end, but not at once: those at the fifth place of some answers."""
-    return frozenset(reference(model, length, num_beams=2)[4] for length in LENGTHS)
-
-
-@pytest.mark.parametrize("beams", [2, 3, 4, 5])
-@pytest.mark.parametrize("length_penalty", [-1.0, 0.0, 1.0, 2.5])
-def test_answers_are_those_of_transformers(model, make, submit_source, tokenizer, beams, length_penalty):
-    stop = stop_tokens_of(model)
+@pytest.mark.parametrize(
+    ("beams", "length_penalty"), [(2, -1.0), (2, 1.0), (3, 0.0), (4, 1.0), (4, 2.5), (5, 0.6), (5, -1.0)]
+)
+def test_answers_are_those_of_transformers(
+    model, make, submit_source, stop_tokens, tokenizer, beams, length_penalty
+):
     engine = make()
-    for ends in (frozenset(), stop):
+    for ends in (frozenset(), stop_tokens):
         asked = {"beams": beams, "length_penalty": length_penalty, "stop_tokens": ends}
         together = [submit_source(engine, length, **asked) for length in LENGTHS]
         run_until_idle(engine)
@@ -111,19 +114,19 @@ def test_answers_are_those_of_transformers(model, make, submit_source, tokenizer
             assert collector.answer().answer_tokens == len(expected)
 
 
-@pytest.mark.parametrize("min_tokens", [1, 6, TOKENS])
-@pytest.mark.parametrize("penalty", [1.0, 0.6, 1.5])
+@pytest.mark.parametrize(
+    ("min_tokens", "penalty"), [(1, 0.6), (6, 1.0), (6, 1.5), (TOKENS, 1.0), (TOKENS, 1.5)]
+)
 def test_fewest_tokens_and_the_penalty_on_repetition_are_those_of_transformers(
-    model, make, submit_source, tokenizer, min_tokens, penalty
+    model, make, submit_source, stop_tokens, tokenizer, min_tokens, penalty
 ):
-    stop = stop_tokens_of(model)
     engine = make()
-    asked = {"beams": 3, "min_tokens": min_tokens, "repetition_penalty": penalty, "stop_tokens": stop}
+    asked = {"beams": 3, "min_tokens": min_tokens, "repetition_penalty": penalty, "stop_tokens": stop_tokens}
     together = [submit_source(engine, length, **asked) for length in LENGTHS]
     run_until_idle(engine)
     for length, collector in zip(LENGTHS, together, strict=True):
         same = {"min_new_tokens": min_tokens, "repetition_penalty": penalty}
-        expected = reference(model, length, stop, num_beams=3, **same)
+        expected = reference(model, length, stop_tokens, num_beams=3, **same)
         assert collector.answer().text == tokenizer.decode(expected)
         assert collector.answer().answer_tokens == len(expected) >= min_tokens
 

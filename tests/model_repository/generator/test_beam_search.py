@@ -32,7 +32,10 @@ class MadeUpConfig(PretrainedConfig):
 
 
 class MadeUpModel(PreTrainedModel, GenerationMixin):
-    """Scores that depend on the last two tokens; `peak` says how sure it is of what comes."""
+    """Scores that depend on the last two tokens; `peak` says how sure it is of what comes.
+
+    They depend on the place too, or answers that go round in circles would have the very same score.
+    """
 
     config_class = MadeUpConfig
 
@@ -42,10 +45,12 @@ class MadeUpModel(PreTrainedModel, GenerationMixin):
         # (token before, last token, next token)
         table = torch.randn(VOCABULARY, VOCABULARY, VOCABULARY, generator=random) * peak
         self.table = torch.nn.Parameter(table)
+        self.places = torch.nn.Parameter(torch.randn(20, VOCABULARY, generator=random))
 
     def forward(self, input_ids: torch.Tensor, **_: object) -> CausalLMOutput:
         before = input_ids[:, -2] if input_ids.shape[1] > 1 else torch.zeros_like(input_ids[:, -1])
-        return CausalLMOutput(logits=self.table[before, input_ids[:, -1]][:, None])
+        scores = self.table[before, input_ids[:, -1]] + self.places[input_ids.shape[1]]
+        return CausalLMOutput(logits=scores[:, None])
 
 
 def scores(model: MadeUpModel, texts: list[list[int]]) -> np.ndarray:
@@ -57,7 +62,7 @@ def searched(model: MadeUpModel, asked: BeamRules, first_tokens: tuple[int, ...]
     """A search from beginning to end."""
     search = BeamSearch(asked, first_tokens)
     while not search.is_over:
-        search.advance(scores(model, [[*first_tokens, *beam.token_ids] for beam in search.beams]))
+        search.advance(scores(model, [[START, *beam.token_ids] for beam in search.beams]))
     return search
 
 

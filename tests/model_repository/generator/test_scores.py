@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from generation.scores import exclude, log_probability, penalize
+from generation.scores import exclude, log_probabilities, log_probability, penalize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -51,6 +51,12 @@ def test_excluded_tokens_have_no_chance_and_others_keep_theirs(
 def test_a_log_probability_is_that_of_torch(scores: np.ndarray, token_id: int) -> None:
     expected = torch.log_softmax(torch.from_numpy(scores).double(), dim=0)[token_id].item()
     assert log_probability(scores, token_id) == pytest.approx(expected, abs=1e-9)
+
+
+@given(rows=hnp.arrays(np.float32, (3, VOCABULARY), elements=st.floats(-60, 60, width=32)))
+def test_log_probabilities_of_rows_are_those_of_torch(rows: np.ndarray) -> None:
+    expected = torch.log_softmax(torch.from_numpy(rows), dim=1).numpy()
+    np.testing.assert_allclose(log_probabilities(rows), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_only_possible_token_is_certain() -> None:

@@ -1,10 +1,12 @@
 """Text generation: an engine that batches continuously, over adapters that run a model.
 
-The way of a request: `options` validates it, `engine` takes it, `scheduler` gives it a slot, `prefix` what is
-known of its prompt already, `draft_length` and `drafting` guesses of what it says next, an `adapter` runs the
-model over the rows of a step, and `sequence` chooses the next tokens (`choosing`, `scores`, `sampling`) and
-turns them into text (`detokenizer`, `stop_strings`) that `delivery` sends to its sink, which may post it in
-an `outbox` and make tensors of it (`response_outputs`).
+The way of a request: `options` and `intake` validate it, `engine` takes it (`arrivals`), `scheduler` gives it
+a slot, `prefix` what is known of its prompt already, `draft_length` and `drafting` guesses of what it says
+next, an `adapter` runs the model over the rows of a step, and `sequence` chooses the next tokens (`choosing`,
+`scores`, `sampling`) and turns them into text (`detokenizer`, `stop_strings`) that `delivery` sends to its
+sink, which may post it in an `outbox` and make tensors of it (`response_outputs`). With several beams,
+`beam_sequence` takes the place of `sequence`: it has a slot for each (`beam_slots`) and chooses the next ones
+(`beam_search`).
 """
 
 from generation.adapter import ModelAdapter, SlotRows, StepResult

@@ -19,7 +19,7 @@ class Counters:
         cancelled_requests: requests whose client went away.
         late_requests: requests that ran out of time.
         failed_requests: requests that a failing step ended.
-        first_tokens: answers that have begun.
+        first_tokens: answers that have begun; that of a beam search begins when it is known.
         first_token_seconds: from a request to its first token, waiting included; of all together.
         later_tokens: tokens after the first of their answers.
         later_token_seconds: what these took, all together.
