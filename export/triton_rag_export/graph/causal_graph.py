@@ -21,7 +21,7 @@ from triton_rag_export.graph.attention_nodes import (
 )
 from triton_rag_export.graph.cache_scales import CacheScales
 from triton_rag_export.graph.causal_model import CacheKind, CausalModel, DecoderLayer, GeneratorPrecision
-from triton_rag_export.graph.layer_nodes import gated_node, joined_node, layer_node
+from triton_rag_export.graph.layer_nodes import embedding_node, gated_node, joined_node, layer_node
 from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.linear_node import Activation, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
@@ -80,21 +80,13 @@ def build_causal_graph(
         graph.constant(sines, np.float32, label="sines"),
     )
     build = _Build(graph, model, precision, cache, cache_scales, step, rotary)
-    hidden = _embed(build, token_ids)  # (rows, hidden)
+    hidden = embedding_node(graph, model.embedding, token_ids, precision=precision)  # (rows, hidden)
     for index, layer in enumerate(model.layers):
         with graph.scope(f"layer_{index}"):
             hidden = _attend(build, layer, index, hidden)
             hidden = _feed_forward(build, layer, hidden)
     _predict(build, graph.apply("Gather", hidden, output_rows, axis=0, label="output_hidden"))
     return graph
-
-
-def _embed(build: _Build, token_ids: str) -> str:
-    graph, table = build.graph, build.model.embedding
-    if build.precision == "fp32":
-        return graph.apply("Gather", graph.constant(table, label="embedding"), token_ids, axis=0)
-    half = graph.constant(table.astype(np.float16), label="embedding")
-    return graph.apply("Cast", graph.apply("Gather", half, token_ids, axis=0), to=1, label="embedded")
 
 
 def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:

@@ -19,12 +19,11 @@ from triton_rag_export.graph.encoder_decoder_model import (
     Stack,
 )
 from triton_rag_export.graph.factors import Linear
-from triton_rag_export.graph.layer_nodes import gated_node, joined_node, layer_node
+from triton_rag_export.graph.layer_nodes import embedding_node, gated_node, joined_node, layer_node
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.linear_node import Activation, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
-_ONNX_FLOAT = 1
 _ACTIVATIONS = {
     "relu": Activation.RELU,
     "gelu": Activation.GELU,
@@ -66,11 +65,7 @@ def embed(
         places: given the name of the table of learned positions, the name of each row's own; not called when
             positions are relative.
     """
-    if precision == "fp32":
-        hidden = graph.apply("Gather", graph.constant(stack.embedding, label="embedding"), token_ids, axis=0)
-    else:
-        half = graph.constant(stack.embedding.astype(np.float16), label="embedding")
-        hidden = graph.apply("Cast", graph.apply("Gather", half, token_ids, axis=0), to=_ONNX_FLOAT)
+    hidden = embedding_node(graph, stack.embedding, token_ids, precision=precision)
     if stack.embedding_scale != 1.0:
         hidden = graph.apply("Mul", hidden, graph.constant(stack.embedding_scale, np.float32))
     if stack.positions is not None:

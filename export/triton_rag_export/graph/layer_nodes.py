@@ -2,11 +2,24 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from triton_rag_export.graph.factors import FactorizedWeights, Linear
-from triton_rag_export.graph.linear import LinearWeights
+from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 from triton_rag_export.graph.side_by_side import side_by_side
+
+_ONNX_FLOAT = 1
+
+
+def embedding_node(graph: GraphBuilder, table: Floats, token_ids: str, *, precision: str) -> str:
+    """Rows of a table (vocabulary, hidden), which is stored in half the bytes unless all is FP32."""
+    if precision == "fp32":
+        return graph.apply("Gather", graph.constant(table, label="embedding"), token_ids, axis=0)
+    half = graph.constant(table.astype(np.float16), label="embedding")
+    rows = graph.apply("Gather", half, token_ids, axis=0)
+    return graph.apply("Cast", rows, to=_ONNX_FLOAT, label="embedded")
 
 
 def layer_node(

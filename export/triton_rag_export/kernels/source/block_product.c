@@ -1,8 +1,8 @@
 // Products of codes of four bits on a grid a block of inputs and a column: weight = scale * (code - zero).
 //
 // A block of a group is BLOCK_BYTES: the codes of steps s and s + 4 in the low and high halves of a byte, then
-// scales as the upper two bytes of floats, then zeros. Reading the weights costs a third less than bytes do; each block's sum must be
-// scaled, which arithmetic pays for: it suits few rows.
+// scales as the upper two bytes of floats, then zeros. Reading the weights costs a third less than bytes do; each
+// block's sum must be scaled, which arithmetic pays for: it suits few rows.
 
 #define BLOCK 32
 #define BLOCK_STEPS (BLOCK / 4)

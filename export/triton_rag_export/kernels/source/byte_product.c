@@ -32,7 +32,6 @@ static void multiply_bytes(int rows, const int8_t* bytes, long width, const uint
   }
 }
 
-
 ALWAYS_INLINE floats scaled(const struct linear* layer, ints sum, int32_t row_sum, float row_scale, long column) {
   floats x = __builtin_convertvector(sum - 128 * row_sum, floats);
   return x * load_floats(layer->weight_scale + column) * row_scale;

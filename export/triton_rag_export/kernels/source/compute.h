@@ -10,8 +10,7 @@
 
 // Columns of a packed weight that lie together. Bytes lie as (groups, inputs / 4, GROUP, 4), four inputs of a
 // column side by side as the dot product of bytes reads them, inputs filled up to a multiple of four with 128,
-// which means zero; floats and halves as (groups, inputs, GROUP);
-// codes of four bits as block_product.c says.
+// which means zero; floats and halves as (groups, inputs, GROUP); codes of four bits as block_product.c says.
 #define GROUP 64
 
 enum activation { PLAIN = 0, SILU = 1, GELU_TANH = 2, RELU = 3, GELU = 4 };

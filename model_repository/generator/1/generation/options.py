@@ -187,22 +187,20 @@ def _top_p(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
 
 
 def _repetition_penalty(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
-    value = _number(tensors, "REPETITION_PENALTY", 1.0)
-    if not MIN_REPETITION_PENALTY <= value <= MAX_REPETITION_PENALTY:
-        raise OptionError(
-            f"REPETITION_PENALTY is {value:g}; allowed: a number from {MIN_REPETITION_PENALTY:g} to "
-            f"{MAX_REPETITION_PENALTY:g}; 1 is off"
-        )
-    return value
+    allowed = MIN_REPETITION_PENALTY, MAX_REPETITION_PENALTY
+    return _penalty(tensors, "REPETITION_PENALTY", *allowed, note="; 1 is off")
 
 
 def _length_penalty(tensors: Mapping[str, npt.NDArray[Any]]) -> float:
-    value = _number(tensors, "LENGTH_PENALTY", 1.0)
-    if not MIN_LENGTH_PENALTY <= value <= MAX_LENGTH_PENALTY:
-        raise OptionError(
-            f"LENGTH_PENALTY is {value:g}; allowed: a number from {MIN_LENGTH_PENALTY:g} to "
-            f"{MAX_LENGTH_PENALTY:g}"
-        )
+    return _penalty(tensors, "LENGTH_PENALTY", MIN_LENGTH_PENALTY, MAX_LENGTH_PENALTY)
+
+
+def _penalty(
+    tensors: Mapping[str, npt.NDArray[Any]], name: str, least: float, most: float, note: str = ""
+) -> float:
+    value = _number(tensors, name, 1.0)
+    if not least <= value <= most:
+        raise OptionError(f"{name} is {value:g}; allowed: a number from {least:g} to {most:g}{note}")
     return value
 
 
