@@ -90,6 +90,8 @@ BART_BASE: dict[str, Any] = {
     "encoder_ffn_dim": 3072,
     "decoder_ffn_dim": 3072,
     "forced_eos_token_id": None,
+    # Not an option of transformers any more, but the published models name it, and CTranslate2 reads it.
+    "normalize_before": False,
 }
 SPECIAL_TOKENS = {
     "t5": {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"},

@@ -1,15 +1,16 @@
 // Attention over a cache, exact and in place: scores, softmax, weighted values.
 //
-// Keys lie in blocks of sixteen positions, channel by channel, so that one load brings a channel of sixteen
-// keys and scores need no sum across lanes; values lie position by position. A tile takes TILE_QUERIES queries
-// (the heads that share a key and value head, of one or more rows) over the same keys. Each query sums in the
-// order of its keys, and keys beyond its own limit count as zero: its result has the same bits in every tile.
+// A task takes the queries (the heads that share a key and value head) of some rows. It goes through the keys, and
+// then the values, in panels that stay in the first cache, and each panel is read by all its queries, TILE_QUERIES at
+// a time. Each query sums in the order of its keys, and keys beyond its own limit count as zero: its result has the
+// same bits in every tile and task.
 
-#include <math.h>
 #include <stdlib.h>
 
-#include "compute.h"
 #include "lanes.h"
+#include "tiles.h"
+
+#include "store_heads.c"
 
 #if defined(__AVX512F__)
 #define TILE_QUERIES 6
@@ -18,6 +19,9 @@
 #define TILE_QUERIES 3
 #define TILE_BLOCKS 2
 #endif
+
+#define PANEL_BLOCKS 4  // of keys that are turned into floats at a time
+#define LOG2_E 1.44269504f
 
 // Sixteen numbers of a cache of 32, 16 or 8 bits; the scales of bytes are applied elsewhere.
 ALWAYS_INLINE floats load_lanes(const void* cache, long place, int bits) {
@@ -28,122 +32,120 @@ ALWAYS_INLINE floats load_lanes(const void* cache, long place, int bits) {
   return __builtin_convertvector(narrow, floats);
 }
 
-static void normalize_head(float* x, const float* weight, long size, float epsilon) {
-  floats squares = {0};
-  for (long d = 0; d < size; d += LANES) squares += load_some(x + d, size - d) * load_some(x + d, size - d);
-  float factor = 1.0f / sqrtf(sum_of_lanes(squares) / (float)size + epsilon);
-  for (long d = 0; d < size; d += LANES)
-    store_some(x + d, load_some(x + d, size - d) * factor * load_some(weight + d, size - d), size - d);
-}
-
-// Turn the pairs (d, d + size / 2) by the position's angles.
-static void rotate(float* x, const float* cosines, const float* sines, long size) {
-  long half = size / 2;
-  for (long d = 0; d < half; d++) {
-    float a = x[d], b = x[d + half];
-    x[d] = a * cosines[d] - b * sines[d];
-    x[d + half] = b * cosines[d] + a * sines[d];
-  }
-}
-
-static void place_head(const struct attention* step, float* x, const float* norm, long position) {
-  if (norm) normalize_head(x, norm, step->size, step->epsilon);
-  long half = step->size / 2;
-  if (step->cosines) rotate(x, step->cosines + position * half, step->sines + position * half, step->size);
-}
-
-static long first_row(const struct attention* step, long share) {
-  long row = 0;
-  for (long before = 0; before < share; before++) row += step->share_lengths[before];
-  return row;
-}
-
-// Where a head's keys begin in the cache.
-static long key_base(const struct attention* step, long share, long kv_head) {
-  return (step->share_slots[share] * step->kv_heads + kv_head) * step->positions * step->size;
-}
-
-// Where a head's values begin in the cache.
-static long value_base(const struct attention* step, long share, long kv_head) {
-  return (step->share_slots[share] * step->kv_heads + kv_head) * step->positions * step->value_width;
-}
-
-// Write a number into a cache; what a smaller one cannot hold becomes its largest.
-ALWAYS_INLINE void write_number(void* cache, long place, float x, int bits, const float* scale) {
-  if (bits == 32) {
-    ((float*)cache)[place] = x;
-  } else if (bits == 16) {
-    ((_Float16*)cache)[place] = (_Float16)(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x);
-  } else {
-    float steps = nearbyintf(x / *scale);
-    ((int8_t*)cache)[place] = (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
-  }
-}
-
-ALWAYS_INLINE void write_row(const struct attention* step, int bits, const float* key, const float* value, long kv_head,
-                             long block, long line) {
-  const float* key_scale = bits == 8 ? step->key_scale + kv_head * step->size : NULL;
-  const float* value_scale = bits == 8 ? step->value_scale + kv_head * step->size : NULL;
-  for (long d = 0; d < step->size; d++) {
-    write_number(step->key_cache, block + d * LANES, key[d], bits, key_scale ? key_scale + d : NULL);
-    write_number(step->value_cache, line + d, value[d], bits, value_scale ? value_scale + d : NULL);
-  }
-}
-
-static void store(const struct attention* step, long share, long kv_head, long row, long row_end) {
-  long size = step->size, start = first_row(step, share);
-  long keys = key_base(step, share, kv_head), values = value_base(step, share, kv_head);
-  for (; row < row_end; row++) {
-    float key[size];
-    const float* value = step->values + (start + row) * step->key_width + kv_head * size;
-    long position = step->share_pasts[share] + row;
-    memcpy(key, step->keys + (start + row) * step->key_width + kv_head * size, (size_t)size * sizeof(float));
-    place_head(step, key, step->key_norm, position);
-    long block = keys + position / LANES * LANES * size + position % LANES;
-    long line = values + position * step->value_width;
-    switch (step->cache_bits) {
-      case 8: write_row(step, 8, key, value, kv_head, block, line); break;
-      case 16: write_row(step, 16, key, value, kv_head, block, line); break;
-      default: write_row(step, 32, key, value, kv_head, block, line); break;
-    }
-  }
-}
-
-struct tile {
-  int queries;
-  long limits[TILE_QUERIES];  // keys that each query sees
-  long blocks;                // of the query that sees most
-  long stride;                // floats from a query's scores to the next
-  float* query;               // (TILE_QUERIES, size)
-  float* scores;              // (TILE_QUERIES, stride)
-  float sums[TILE_QUERIES];
+// What one task does, in one piece of memory that begins with the limits.
+struct task {
+  long count;      // of queries
+  long size;       // of a head, in channels
+  long stride;     // floats from a query's scores to the next
+  long width;      // of a position's values, and of a query's sums
+  long* limits;    // keys that each query sees
+  float* queries;  // (count, size)
+  float* scores;   // (count, stride)
+  float* sums;     // (count, width), of weighted values
 };
 
-// Where the keys and values of a head lie.
-struct places {
-  long keys, values, kv_head;
+// Blocks of keys or values as they lie in a cache, or turned into floats.
+struct panel {
+  const void* numbers;
+  long place, block, block_end;
+  int bits;
 };
 
-ALWAYS_INLINE void score_blocks(int queries, int blocks, int bits, struct tile* tile, const void* keys, long place,
-                                long size, long block) {
+ALWAYS_INLINE void score_blocks(int height, int blocks, int bits, const struct task* task, long query,
+                                const struct panel* panel, long block) {
+  long size = task->size, place = panel->place + (block - panel->block) * size * LANES;
+  const float* queries = task->queries + query * size;
   floats sums[TILE_QUERIES][TILE_BLOCKS];
-  for (int m = 0; m < queries; m++)
+  for (int m = 0; m < height; m++)
     for (int b = 0; b < blocks; b++) sums[m][b] = (floats){0};
   for (long d = 0; d < size; d++)
 #pragma clang loop unroll(full)
     for (int b = 0; b < blocks; b++) {
-      floats key = load_lanes(keys, place + ((block + b) * size + d) * LANES, bits);
-      for (int m = 0; m < queries; m++) sums[m][b] += tile->query[m * size + d] * key;
+      floats key = load_lanes(panel->numbers, place + (b * size + d) * LANES, bits);
+      for (int m = 0; m < height; m++) sums[m][b] += queries[m * size + d] * key;
     }
-  for (int m = 0; m < queries; m++)
-    for (int b = 0; b < blocks; b++) store_floats(tile->scores + m * tile->stride + (block + b) * LANES, sums[m][b]);
+  for (int m = 0; m < height; m++)
+    for (int b = 0; b < blocks; b++)
+      store_floats(task->scores + (query + m) * task->stride + (block + b) * LANES, sums[m][b]);
 }
 
-ALWAYS_INLINE void score(int queries, int bits, struct tile* tile, const void* keys, long place, long size) {
-  long block = 0;
-  for (; block + TILE_BLOCKS <= tile->blocks; block += TILE_BLOCKS)
-    score_blocks(queries, TILE_BLOCKS, bits, tile, keys, place, size, block);
-  for (; block < tile->blocks; block++) score_blocks(queries, 1, bits, tile, keys, place, size, block);
+ALWAYS_INLINE void score_tile(int height, int bits, const struct task* task, long query, long block_end,
+                              const struct panel* panel) {
+  long block = panel->block;
+  for (; block + TILE_BLOCKS <= block_end; block += TILE_BLOCKS)
+    score_blocks(height, TILE_BLOCKS, bits, task, query, panel, block);
+  for (; block < block_end; block++) score_blocks(height, 1, bits, task, query, panel, block);
+}
+
+ALWAYS_INLINE void sum_vectors(int height, int vectors, int bits, const struct task* task, long query, long key_end,
+                               const struct panel* panel, long d) {
+  floats sums[TILE_QUERIES][TILE_BLOCKS];
+  for (int m = 0; m < height; m++)
+    for (int v = 0; v < vectors; v++)
+      sums[m][v] = load_floats(task->sums + (query + m) * task->width + d + v * LANES);
+  const float* weights = task->scores + query * task->stride;
+  for (long key = panel->block * LANES, place = panel->place + d; key < key_end; key++, place += task->width)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      floats value = load_lanes(panel->numbers, place + v * LANES, bits);
+      for (int m = 0; m < height; m++) sums[m][v] += weights[m * task->stride + key] * value;
+    }
+  for (int m = 0; m < height; m++)
+    for (int v = 0; v < vectors; v++)
+      store_floats(task->sums + (query + m) * task->width + d + v * LANES, sums[m][v]);
+}
+
+ALWAYS_INLINE void sum_tile(int height, int bits, const struct task* task, long query, long key_end,
+                            const struct panel* panel) {
+  long d = 0;
+  for (; d + TILE_BLOCKS * LANES <= task->width; d += TILE_BLOCKS * LANES)
+    sum_vectors(height, TILE_BLOCKS, bits, task, query, key_end, panel, d);
+  for (; d < task->width; d += LANES) sum_vectors(height, 1, bits, task, query, key_end, panel, d);
+}
+
+ALWAYS_INLINE void read_panel(int bits, const struct task* task, const struct panel* panel, int is_values) {
+  for (long query = 0; query < task->count; query += TILE_QUERIES) {
+    long left = task->count - query, limit = 0;
+    int height = left < TILE_QUERIES ? (int)left : TILE_QUERIES;
+    for (int m = 0; m < height; m++) limit = task->limits[query + m] > limit ? task->limits[query + m] : limit;
+    if (limit <= panel->block * LANES) continue;
+    if (is_values) {
+      long key_end = panel->block_end * LANES < limit ? panel->block_end * LANES : limit;
+      WITH_HEIGHT(height, TILE_QUERIES, sum_tile(HEIGHT, bits, task, query, key_end, panel))
+    } else {
+      long needed = (limit + LANES - 1) / LANES, block_end = panel->block_end < needed ? panel->block_end : needed;
+      WITH_HEIGHT(height, TILE_QUERIES, score_tile(HEIGHT, bits, task, query, block_end, panel))
+    }
+  }
+}
+
+ALWAYS_INLINE void to_floats(float* to, const void* numbers, long place, long count, int bits) {
+  for (long each = 0; each < count; each += LANES) store_floats(to + each, load_lanes(numbers, place + each, bits));
+}
+
+// Go through the keys or values of `blocks`, of which each has `count` numbers in the cache.
+static void read_cache(const struct task* task, const void* numbers, long place, int bits, long blocks, long count,
+                       int is_values) {
+  if (bits == 32 || task->count <= 2 * TILE_QUERIES) {  // too few queries to share floats among
+    long at_once = task->count <= TILE_QUERIES ? blocks : PANEL_BLOCKS;
+    for (long block = 0; block < blocks; block += at_once) {
+      long end = block + at_once < blocks ? block + at_once : blocks;
+      struct panel panel = {numbers, place + block * count, block, end, bits};
+      if (bits == 32) read_panel(32, task, &panel, is_values);
+      if (bits == 16) read_panel(16, task, &panel, is_values);
+      if (bits == 8) read_panel(8, task, &panel, is_values);
+    }
+    return;
+  }
+  float* unfolded = malloc((size_t)(PANEL_BLOCKS * count) * sizeof(float));
+  for (long block = 0; block < blocks; block += PANEL_BLOCKS) {
+    long end = block + PANEL_BLOCKS < blocks ? block + PANEL_BLOCKS : blocks;
+    struct panel panel = {unfolded, 0, block, end, 32};
+    if (bits == 16) to_floats(unfolded, numbers, place + block * count, (end - block) * count, 16);
+    if (bits == 8) to_floats(unfolded, numbers, place + block * count, (end - block) * count, 8);
+    read_panel(32, task, &panel, is_values);
+  }
+  free(unfolded);
 }
 
 // What is added to a query's scores by how far a key stands from it; farther keys than the table knows get its
@@ -164,123 +166,87 @@ ALWAYS_INLINE floats biases(const struct bias* bias, long key) {
   return values;
 }
 
-// Scores to weights that are not yet divided by their sum.
-static void weigh(struct tile* tile, int query, const struct bias* bias) {
-  float* scores = tile->scores + query * tile->stride;
-  long limit = tile->limits[query], blocks = (limit + LANES - 1) / LANES;
-  floats lowest = all_lanes(-3.0e38f), largest = lowest, sum = {0}, strange = {0};
-  for (long b = 0; b < blocks; b++) {
-    floats x = load_floats(scores + b * LANES);
-    if (bias->table) x += biases(bias, b * LANES);
-    x = choose(lane_numbers() < (int)(limit - b * LANES), x, lowest);
-    largest = larger(x, largest);
-    strange += x * 0.0f;
-    store_floats(scores + b * LANES, x);
-  }
+// The largest of whole blocks; four chains, since one would wait for itself.
+static floats largest_of(const float* scores, long blocks) {
+  floats lowest = all_lanes(-3.0e38f), largest[4] = {lowest, lowest, lowest, lowest};
+  long block = 0;
+  for (; block + 4 <= blocks; block += 4)
+#pragma clang loop unroll(full)
+    for (int chain = 0; chain < 4; chain++)
+      largest[chain] = larger(load_floats(scores + (block + chain) * LANES), largest[chain]);
+  for (; block < blocks; block++) largest[0] = larger(load_floats(scores + block * LANES), largest[0]);
+  return larger(larger(largest[0], largest[1]), larger(largest[2], largest[3]));
+}
+
+// Scores, which are logarithms to base two, to weights that are not yet divided by their sum.
+static float weigh(float* scores, long limit, long blocks_read, const struct bias* bias) {
+  long whole = limit / LANES, blocks = (limit + LANES - 1) / LANES;
+  ints seen = lane_numbers() < (int)(limit - whole * LANES);
+  floats sum = {0};
+  if (bias->table)
+    for (long b = 0; b < blocks; b++)
+      store_floats(scores + b * LANES, load_floats(scores + b * LANES) + biases(bias, b * LANES) * LOG2_E);
+  floats largest = largest_of(scores, whole);
+  if (whole < blocks) largest = larger(choose(seen, load_floats(scores + whole * LANES), largest), largest);
   float most = largest_lane(largest);
-  for (long b = 0; b < blocks; b++) {
-    floats x = exponential(load_floats(scores + b * LANES) - most);
-    x = choose(lane_numbers() < (int)(limit - b * LANES), x, all_lanes(0));
+  for (long b = 0; b < whole; b++) {
+    floats x = power_of_two(load_floats(scores + b * LANES) - most);
     sum += x;
     store_floats(scores + b * LANES, x);
   }
-  for (long b = blocks; b < tile->blocks; b++) store_floats(scores + b * LANES, all_lanes(0));
-  tile->sums[query] = sum_of_lanes(sum) + sum_of_lanes(strange);
-}
-
-ALWAYS_INLINE void add_values(int queries, int vectors, int bits, const struct tile* tile, const void* values,
-                              long place, long width, long keys, floats* sums) {
-  floats lanes[TILE_QUERIES][TILE_BLOCKS];
-  for (int m = 0; m < queries; m++)
-    for (int v = 0; v < vectors; v++) lanes[m][v] = (floats){0};
-  for (long j = 0; j < keys; j++)
-#pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) {
-      floats value = load_lanes(values, place + j * width + v * LANES, bits);
-      for (int m = 0; m < queries; m++) lanes[m][v] += tile->scores[m * tile->stride + j] * value;
-    }
-  for (int m = 0; m < queries; m++)
-    for (int v = 0; v < vectors; v++) sums[m * TILE_BLOCKS + v] = lanes[m][v];
-}
-
-ALWAYS_INLINE void attend_tile(int queries, int bits, const struct attention* step, struct tile* tile,
-                               const struct bias* added, struct places places, float* const* results) {
-  long size = step->size, keys = 0;
-  score(queries, bits, tile, step->key_cache, places.keys, size);
-  for (int m = 0; m < queries; m++) {
-    weigh(tile, m, &added[m]);
-    keys = tile->limits[m] > keys ? tile->limits[m] : keys;
+  if (whole < blocks) {
+    floats x = choose(seen, power_of_two(load_floats(scores + whole * LANES) - most), all_lanes(0));
+    sum += x;
+    store_floats(scores + whole * LANES, x);
   }
-  for (long d = 0; d < size;) {
-    floats sums[TILE_QUERIES * TILE_BLOCKS];
-    long place = places.values + d, width = step->value_width;
-    int vectors = width - d >= TILE_BLOCKS * LANES ? TILE_BLOCKS : 1;
-    if (vectors == TILE_BLOCKS)
-      add_values(queries, TILE_BLOCKS, bits, tile, step->value_cache, place, width, keys, sums);
-    else
-      add_values(queries, 1, bits, tile, step->value_cache, place, width, keys, sums);
-    for (int v = 0; v < vectors; v++, d += LANES)
-      for (int m = 0; m < queries; m++) {
-        floats x = sums[m * TILE_BLOCKS + v] / tile->sums[m];
-        if (bits == 8) x *= load_some(step->value_scale + places.kv_head * size + d, size - d);
-        store_some(results[m] + d, x, size - d);
-      }
-  }
-}
-
-ALWAYS_INLINE void attend_any(int bits, const struct attention* step, struct tile* tile,
-                              const struct bias* added, struct places places, float* const* results) {
-  switch (tile->queries) {
-    case 1: attend_tile(1, bits, step, tile, added, places, results); break;
-    case 2: attend_tile(2, bits, step, tile, added, places, results); break;
-    case 3: attend_tile(3, bits, step, tile, added, places, results); break;
-#if TILE_QUERIES > 3
-    case 4: attend_tile(4, bits, step, tile, added, places, results); break;
-    case 5: attend_tile(5, bits, step, tile, added, places, results); break;
-    case 6: attend_tile(6, bits, step, tile, added, places, results); break;
-#endif
-  }
+  for (long b = blocks; b < blocks_read; b++) store_floats(scores + b * LANES, all_lanes(0));
+  return sum_of_lanes(sum);
 }
 
 static void prepare_query(const struct attention* step, float* query, const float* from, long kv_head, long position) {
   long size = step->size;
   memcpy(query, from, (size_t)size * sizeof(float));
   place_head(step, query, step->query_norm, position);
-  for (long d = 0; d < size; d++) query[d] *= step->scale;
+  for (long d = 0; d < size; d++) query[d] *= step->scale * LOG2_E;
   if (step->cache_bits == 8)
     for (long d = 0; d < size; d++) query[d] *= step->key_scale[kv_head * size + d];
 }
 
+// Rows [row, row_end) of a share with the query heads of one key and value head.
 static void attend(const struct attention* step, long share, long kv_head, long row, long row_end) {
   long size = step->size, group = step->heads / step->kv_heads, start = first_row(step, share);
-  long past = step->share_pasts[share];
-  long most = step->is_causal ? past + row_end : step->limits[share];
-  long stride = (most + LANES - 1) / LANES * LANES;
-  float* memory = malloc((size_t)(TILE_QUERIES * (size + stride)) * sizeof(float) + 64);
-  struct tile tile = {.stride = stride, .query = memory, .scores = memory + TILE_QUERIES * size};
-  struct places places = {key_base(step, share, kv_head), value_base(step, share, kv_head), kv_head};
-  for (long query = row * group; query < row_end * group; query += tile.queries) {
-    struct bias added[TILE_QUERIES];
-    float* results[TILE_QUERIES];
-    long left = row_end * group - query;
-    tile.queries = left < TILE_QUERIES ? (int)left : TILE_QUERIES;
-    tile.blocks = 0;
-    for (int m = 0; m < tile.queries; m++) {
-      long each = (query + m) / group, head = kv_head * group + (query + m) % group, position = past + each;
-      tile.limits[m] = step->is_causal ? position + 1 : step->limits[share];
-      long blocks = (tile.limits[m] + LANES - 1) / LANES;
-      tile.blocks = blocks > tile.blocks ? blocks : tile.blocks;
-      const float* from = step->queries + (start + each) * step->query_width + head * size;
-      prepare_query(step, tile.query + m * size, from, kv_head, position);
-      added[m] = (struct bias){step->bias ? step->bias + head * step->bias_width : NULL, step->bias_width,
-                               step->bias_width / 2 - position};
-      results[m] = step->result + ((start + each) * step->heads + head) * size;
-    }
-    switch (step->cache_bits) {
-      case 8: attend_any(8, step, &tile, added, places, results); break;
-      case 16: attend_any(16, step, &tile, added, places, results); break;
-      default: attend_any(32, step, &tile, added, places, results); break;
+  long past = step->share_pasts[share], width = step->value_width;
+  long most = step->is_causal ? past + row_end : step->limits[share], blocks = (most + LANES - 1) / LANES;
+  struct task task = {.count = (row_end - row) * group, .size = size, .stride = blocks * LANES, .width = width};
+  size_t each_has = sizeof(long) + (size_t)(size + task.stride + width + 1) * sizeof(float);
+  task.limits = malloc((size_t)task.count * each_has + LANES * sizeof(float));
+  task.queries = (float*)(task.limits + task.count);
+  task.scores = task.queries + task.count * size;
+  task.sums = task.scores + task.count * task.stride;
+  float* totals = task.sums + task.count * width;
+  memset(task.sums, 0, (size_t)(task.count * width) * sizeof(float));
+  for (long query = 0; query < task.count; query++) {
+    long each = row + query / group, head = kv_head * group + query % group;
+    const float* from = step->queries + (start + each) * step->query_width + head * size;
+    prepare_query(step, task.queries + query * size, from, kv_head, past + each);
+    task.limits[query] = step->is_causal ? past + each + 1 : step->limits[share];
+  }
+  read_cache(&task, step->key_cache, key_base(step, share, kv_head), step->cache_bits, blocks, LANES * size, 0);
+  for (long query = 0; query < task.count; query++) {
+    long each = row + query / group, head = kv_head * group + query % group;
+    struct bias bias = {step->bias ? step->bias + head * step->bias_width : NULL, step->bias_width,
+                        step->bias_width / 2 - past - each};
+    totals[query] = weigh(task.scores + query * task.stride, task.limits[query], blocks, &bias);
+  }
+  read_cache(&task, step->value_cache, value_base(step, share, kv_head), step->cache_bits, blocks, LANES * width, 1);
+  for (long query = 0; query < task.count; query++) {
+    long each = row + query / group, head = kv_head * group + query % group;
+    float* result = step->result + ((start + each) * step->heads + head) * size;
+    for (long d = 0; d < size; d += LANES) {
+      floats x = load_floats(task.sums + query * width + d) / totals[query];
+      if (step->cache_bits == 8) x *= load_some(step->value_scale + kv_head * size + d, size - d);
+      store_some(result + d, x, size - d);
     }
   }
-  free(memory);
+  free(task.limits);
 }

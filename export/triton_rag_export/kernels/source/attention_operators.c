@@ -6,7 +6,8 @@
 
 // Shares of at most so many rows are stored and attended in one task each head; longer ones are cut.
 #define SHORT_SHARE 8
-#define ROWS_A_TASK 24
+// Queries that read each panel of keys and values together: more would leave cores idle.
+#define QUERIES_A_TASK 72
 
 struct piece {
   int32_t share, row, row_end;
@@ -65,7 +66,8 @@ status* run_attention(const runtime* api, context* run, const struct attention* 
   }
   if (rows == 0) return NULL;
   int is_short = longest <= SHORT_SHARE;
-  int32_t rows_a_task = is_short ? SHORT_SHARE : ROWS_A_TASK;
+  int32_t rows_a_task = (int32_t)(QUERIES_A_TASK * step->kv_heads / step->heads);
+  if (is_short || rows_a_task < SHORT_SHARE) rows_a_task = SHORT_SHARE;
   struct piece* pieces = malloc((size_t)(rows / rows_a_task + step->shares) * sizeof *pieces);
   size_t count = 0;
   for (long share = 0; share < step->shares; share++)

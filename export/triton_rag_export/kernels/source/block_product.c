@@ -65,19 +65,6 @@ ALWAYS_INLINE void multiply_blocks_tile(int rows, const struct quantized* from, 
   }
 }
 
-static void multiply_blocks(int rows, const struct quantized* from, long start, const uint8_t* weight, floats* results) {
-  switch (rows) {
-    case 1: multiply_blocks_tile(1, from, start, weight, results); break;
-    case 2: multiply_blocks_tile(2, from, start, weight, results); break;
-    case 3: multiply_blocks_tile(3, from, start, weight, results); break;
-    case 4: multiply_blocks_tile(4, from, start, weight, results); break;
-#if TILE_ROWS > 4
-    case 5: multiply_blocks_tile(5, from, start, weight, results); break;
-    case 6: multiply_blocks_tile(6, from, start, weight, results); break;
-#endif
-  }
-}
-
 static void run_blocks(const struct linear* layer, long row, long row_end, long group, long group_end) {
   struct quantized rows = quantize_rows(layer, row, row_end, BLOCK);
   long count = row_end - row, tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
@@ -86,7 +73,7 @@ static void run_blocks(const struct linear* layer, long row, long row_end, long 
     for (long tile = 0, start = 0; tile < tiles; tile++) {
       long height = (count - start) / (tiles - tile);
       floats results[TILE_ROWS * PANELS];
-      multiply_blocks((int)height, &rows, start, weight, results);
+      WITH_HEIGHT(height, TILE_ROWS, multiply_blocks_tile(HEIGHT, &rows, start, weight, results))
       for (long m = 0; m < height; m++) finish(layer, row + start + m, group, results + m * PANELS);
       start += height;
     }

@@ -19,19 +19,6 @@ ALWAYS_INLINE void multiply_bytes_tile(int rows, const int8_t* bytes, long width
   }
 }
 
-static void multiply_bytes(int rows, const int8_t* bytes, long width, const uint8_t* weight, ints* sums) {
-  switch (rows) {  // a tile's rows are registers: their number must be known when this is compiled
-    case 1: multiply_bytes_tile(1, bytes, width, weight, sums); break;
-    case 2: multiply_bytes_tile(2, bytes, width, weight, sums); break;
-    case 3: multiply_bytes_tile(3, bytes, width, weight, sums); break;
-    case 4: multiply_bytes_tile(4, bytes, width, weight, sums); break;
-#if TILE_ROWS > 4
-    case 5: multiply_bytes_tile(5, bytes, width, weight, sums); break;
-    case 6: multiply_bytes_tile(6, bytes, width, weight, sums); break;
-#endif
-  }
-}
-
 ALWAYS_INLINE floats scaled(const struct linear* layer, ints sum, int32_t row_sum, float row_scale, long column) {
   floats x = __builtin_convertvector(sum - 128 * row_sum, floats);
   return x * load_floats(layer->weight_scale + column) * row_scale;
@@ -46,7 +33,7 @@ static void run_bytes(const struct linear* layer, long row, long row_end, long g
     for (long tile = 0, start = 0; tile < tiles; tile++) {  // tiles of almost equal height
       long height = (count - start) / (tiles - tile);
       ints sums[TILE_ROWS * PANELS];
-      multiply_bytes((int)height, rows.bytes + start * width, width, weight, sums);
+      WITH_HEIGHT(height, TILE_ROWS, multiply_bytes_tile(HEIGHT, rows.bytes + start * width, width, weight, sums))
       for (long m = 0; m < height; m++) {
         floats products[PANELS];
         for (int p = 0; p < PANELS; p++)

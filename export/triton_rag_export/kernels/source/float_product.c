@@ -23,20 +23,6 @@ ALWAYS_INLINE void multiply_floats_tile(int rows, int is_half, const float* valu
   }
 }
 
-ALWAYS_INLINE void multiply_floats(int rows, int is_half, const float* values, long width, const void* weight,
-                                   floats* sums) {
-  switch (rows) {
-    case 1: multiply_floats_tile(1, is_half, values, width, weight, sums); break;
-    case 2: multiply_floats_tile(2, is_half, values, width, weight, sums); break;
-    case 3: multiply_floats_tile(3, is_half, values, width, weight, sums); break;
-    case 4: multiply_floats_tile(4, is_half, values, width, weight, sums); break;
-#if TILE_ROWS > 4
-    case 5: multiply_floats_tile(5, is_half, values, width, weight, sums); break;
-    case 6: multiply_floats_tile(6, is_half, values, width, weight, sums); break;
-#endif
-  }
-}
-
 static void run_floats(const struct linear* layer, long row, long row_end, long group, long group_end) {
   long count = row_end - row, inputs = layer->inputs;
   int is_half = layer->weights == HALF_WEIGHTS;
@@ -53,10 +39,9 @@ static void run_floats(const struct linear* layer, long row, long row_end, long 
     for (long tile = 0, start = 0; tile < tiles; tile++) {
       long height = (count - start) / (tiles - tile);
       floats sums[TILE_ROWS * PANELS];
-      if (is_half)
-        multiply_floats((int)height, 1, values + start * inputs, inputs, weight, sums);
-      else
-        multiply_floats((int)height, 0, values + start * inputs, inputs, weight, sums);
+      const float* first = values + start * inputs;
+      if (is_half) WITH_HEIGHT(height, TILE_ROWS, multiply_floats_tile(HEIGHT, 1, first, inputs, weight, sums))
+      else WITH_HEIGHT(height, TILE_ROWS, multiply_floats_tile(HEIGHT, 0, first, inputs, weight, sums))
       for (long m = 0; m < height; m++) finish(layer, row + start + m, group, sums + m * PANELS);
       start += height;
     }

@@ -15,6 +15,8 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 typedef float floats __attribute__((vector_size(64)));
+typedef float half_floats __attribute__((vector_size(32)));
+typedef float quarter_floats __attribute__((vector_size(16)));
 typedef int32_t ints __attribute__((vector_size(64)));
 typedef int8_t small_ints __attribute__((vector_size(16)));
 typedef uint8_t lines __attribute__((vector_size(64)));
@@ -51,7 +53,10 @@ ALWAYS_INLINE floats load_some(const float* from, long count) {
 }
 
 ALWAYS_INLINE void store_some(float* to, floats values, long count) {
-  memcpy(to, &values, (size_t)(count < LANES ? count : LANES) * sizeof(float));
+  if (count >= LANES)
+    store_floats(to, values);
+  else
+    memcpy(to, &values, (size_t)count * sizeof(float));
 }
 
 ALWAYS_INLINE floats all_lanes(float value) { return (floats){0} + value; }
@@ -71,9 +76,10 @@ ALWAYS_INLINE floats absolute(floats x) { return (floats)((ints)x & 0x7fffffff);
 
 // Lanes are added in a tree of fixed order, so that a sum has the same bits on every path that comes here.
 ALWAYS_INLINE float sum_of_lanes(floats x) {
-  float half[8], quarter[4];
-  for (int i = 0; i < 8; i++) half[i] = x[i] + x[i + 8];
-  for (int i = 0; i < 4; i++) quarter[i] = half[i] + half[i + 4];
+  half_floats half = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+                     __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  quarter_floats quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) +
+                           __builtin_shufflevector(half, half, 4, 5, 6, 7);
   return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
@@ -81,6 +87,17 @@ ALWAYS_INLINE float largest_lane(floats x) {
   float largest = x[0];
   for (int i = 1; i < LANES; i++) largest = x[i] > largest ? x[i] : largest;
   return largest;
+}
+
+// 1 / x to about one unit in the last place, by Newton's step where there is a first guess: a division takes the
+// time of eight multiplications.
+ALWAYS_INLINE floats reciprocal(floats x) {
+#if defined(__AVX512F__)
+  floats guess = (floats)_mm512_rcp14_ps((__m512)x);
+  return guess + guess * (1.0f - x * guess);
+#else
+  return 1.0f / x;
+#endif
 }
 
 // Round to the nearest whole number, halves to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the whole
@@ -102,6 +119,21 @@ ALWAYS_INLINE floats exponential(floats x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
   return p * (floats)((n + 127) << 23);
+}
+
+// 2^x for x <= 0, to about two units in the last place; not a number stays so. 2^n times a polynomial, fitted to
+// the smallest relative error, on |r| <= 1/2; adding 1.5 * 2^23 rounds, and leaves n in the lowest bits.
+ALWAYS_INLINE floats power_of_two(floats x) {
+  x = choose(x < -126.0f, all_lanes(-126.0f), x);
+  floats shifted = x + 12582912.0f;
+  floats r = x - (shifted - 12582912.0f);
+  floats p = all_lanes(1.326556783e-3f);
+  p = p * r + 9.671508335e-3f;
+  p = p * r + 5.550730973e-2f;
+  p = p * r + 2.402224243e-1f;
+  p = p * r + 6.931470037e-1f;
+  p = p * r + 1.0f;
+  return p * (floats)(((ints)shifted + 127) << 23);
 }
 
 #endif

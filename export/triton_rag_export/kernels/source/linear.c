@@ -8,6 +8,7 @@
 
 #include "compute.h"
 #include "lanes.h"
+#include "tiles.h"
 
 #if defined(__AVX512F__)
 #define TILE_ROWS 6
@@ -18,6 +19,21 @@
 #endif
 #define PANELS (GROUP / LANES)
 
+// Of what is left when the mean is taken off; four chains, since one would wait for itself.
+static float sum_of_squares(const float* from, long count, float mean) {
+  floats sums[4] = {{0}};
+  for (long start = 0; start < count; start += 4 * LANES)
+#pragma clang loop unroll(full)
+    for (long chain = 0; chain < 4; chain++) {
+      long left = count - start - chain * LANES;
+      if (left <= 0) break;
+      floats x = load_some(from + count - left, left) - mean;
+      if (left < LANES) x = choose(lane_numbers() < (int)left, x, all_lanes(0));
+      sums[chain] += x * x;
+    }
+  return sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
 static void normalize(const struct linear* layer, const float* from, float* to) {
   long inputs = layer->inputs;
   float mean = 0;
@@ -26,13 +42,7 @@ static void normalize(const struct linear* layer, const float* from, float* to) 
     for (long i = 0; i < inputs; i += LANES) sum += load_some(from + i, inputs - i);
     mean = sum_of_lanes(sum) / (float)inputs;
   }
-  floats squares = {0};
-  for (long i = 0; i < inputs; i += LANES) {
-    floats x = load_some(from + i, inputs - i) - mean;
-    if (inputs - i < LANES) x = choose(lane_numbers() < (int)(inputs - i), x, all_lanes(0));
-    squares += x * x;
-  }
-  float factor = 1.0f / sqrtf(sum_of_lanes(squares) / (float)inputs + layer->epsilon);
+  float factor = 1.0f / sqrtf(sum_of_squares(from, inputs, mean) / (float)inputs + layer->epsilon);
   for (long i = 0; i < inputs; i += LANES) {
     floats x = (load_some(from + i, inputs - i) - mean) * factor * load_some(layer->norm_weight + i, inputs - i);
     if (layer->norm_bias) x += load_some(layer->norm_bias + i, inputs - i);
@@ -40,12 +50,12 @@ static void normalize(const struct linear* layer, const float* from, float* to) 
   }
 }
 
-ALWAYS_INLINE floats sigmoid(floats x) { return 1.0f / (1.0f + exponential(-x)); }
+ALWAYS_INLINE floats sigmoid(floats x) { return reciprocal(1.0f + exponential(-x)); }
 
 // GELU with the error function of Abramowitz and Stegun 7.1.26 (error below 1.5e-7).
 ALWAYS_INLINE floats gelu(floats x) {
   floats z = absolute(x) * 0.70710678f;
-  floats t = 1.0f / (1.0f + 0.3275911f * z);
+  floats t = reciprocal(1.0f + 0.3275911f * z);
   floats p = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
   floats erf = 1.0f - p * exponential(-z * z);
   return 0.5f * x * (1.0f + choose(x < 0.0f, -erf, erf));
@@ -60,20 +70,39 @@ ALWAYS_INLINE floats activated(enum activation activation, floats x) {
   return x;
 }
 
+ALWAYS_INLINE void finish_as(enum activation activation, int panels, const struct linear* layer, long row, long group,
+                             const floats* products) {
+  long column = group * panels * LANES, left = layer->outputs - column;
+  const float* residual = layer->residual ? layer->residual + row * layer->outputs + column : NULL;
+  float* result = layer->result + row * layer->outputs + column;
+  for (int panel = 0; panel < panels && left > 0; panel++, left -= LANES) {
+    floats x = activated(activation, products[panel]);
+    if (panels < PANELS) x *= products[panel + panels];
+    if (residual) x += load_some(residual + panel * LANES, left);
+    store_some(result + panel * LANES, x, left);
+  }
+}
+
 // What comes behind a row's products with one group of columns.
 static void finish(const struct linear* layer, long row, long group, floats* products) {
-  int panels = layer->is_gated ? PANELS / 2 : PANELS;
   if (layer->bias)
     for (int panel = 0; panel < PANELS; panel++)
       products[panel] += load_floats(layer->bias + group * GROUP + panel * LANES);
-  for (int panel = 0; panel < panels; panel++) {
-    long column = (group * panels + panel) * LANES, count = layer->outputs - column;
-    if (count <= 0) return;
-    floats x = activated(layer->activation, products[panel]);
-    if (layer->is_gated) x *= products[panel + panels];
-    if (layer->residual) x += load_some(layer->residual + row * layer->outputs + column, count);
-    store_some(layer->result + row * layer->outputs + column, x, count);
+#define ACTIVATION_CASE(activation) \
+  case activation: \
+    if (layer->is_gated) \
+      finish_as(activation, PANELS / 2, layer, row, group, products); \
+    else \
+      finish_as(activation, PANELS, layer, row, group, products); \
+    break;
+  switch (layer->activation) {
+    ACTIVATION_CASE(PLAIN)
+    ACTIVATION_CASE(SILU)
+    ACTIVATION_CASE(GELU_TANH)
+    ACTIVATION_CASE(RELU)
+    ACTIVATION_CASE(GELU)
   }
+#undef ACTIVATION_CASE
 }
 
 #include "quantized_rows.c"

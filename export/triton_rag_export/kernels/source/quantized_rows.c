@@ -60,14 +60,16 @@ static void quantize_row(const struct linear* layer, long row, long first, struc
     normalize(layer, from, normal);
     from = normal;
   }
-  floats largest = {0}, strange = {0};
+  ints largest = {0};  // absolute values as bits, which have their order; what is no number is above all
   for (long i = 0; i < inputs; i += LANES) {
-    floats x = load_some(from + i, inputs - i);
-    largest = larger(absolute(x), largest);
-    strange += x * 0.0f;
+    ints bits = (ints)absolute(load_some(from + i, inputs - i));
+    largest = __builtin_elementwise_max(bits, largest);
   }
   int32_t* block_sums = to->sums + place * (to->width / to->block);
-  float most = largest_lane(largest), factor = most > 0 ? 127.0f / most : 0;
+  int32_t most_bits = __builtin_reduce_max(largest);
+  float most;
+  memcpy(&most, &most_bits, sizeof most);
+  float factor = most > 0 ? 127.0f / most : 0;
   int8_t* bytes = to->bytes + place * to->width;
   for (long start = 0; start < to->width; start += to->block) {
     ints sums = {0};
@@ -75,14 +77,17 @@ static void quantize_row(const struct linear* layer, long row, long first, struc
       ints whole = i < inputs ? rounded(load_some(from + i, inputs - i) * factor) : (ints){0};
       small_ints narrow = __builtin_convertvector(whole, small_ints);
       long count = to->width - i;
-      memcpy(bytes + i, &narrow, (size_t)(count < LANES ? count : LANES));
+      if (count >= LANES)
+        memcpy(bytes + i, &narrow, LANES);
+      else
+        memcpy(bytes + i, &narrow, (size_t)count);
       sums += whole;
     }
     int32_t sum = 0;
     for (int i = 0; i < LANES; i++) sum += sums[i];
     *block_sums++ = sum;
   }
-  to->scales[place] = most * (1.0f / 127.0f) + sum_of_lanes(strange);
+  to->scales[place] = most * (1.0f / 127.0f) + most * 0.0f;
 }
 
 // Quantize rows [row, row_end), with sums of blocks of so many bytes; 0: of whole rows.
