@@ -141,7 +141,11 @@ class Run:
         """Those contenders that can be prepared and loaded."""
         workers = {}
         for name, peer in peers.items():
-            if name != OURS and self._options.peers and not any(part in name for part in self._options.peers):
+            if (
+                not name.startswith(OURS)
+                and self._options.peers
+                and not any(part in name for part in self._options.peers)
+            ):
                 continue
             own = _folder(name, peer, folder)
             _say(f"{folder.name}: {name}: convert, if need be, and load")
@@ -237,7 +241,7 @@ def _memory(folder: Path, prompts: list[list[int]], threads: int) -> dict[str, f
 def _folder(name: str, peer: Peer, parent: Path) -> Path:
     """Where a contender is prepared; ours moves on with the code that exports it."""
     slug = name.replace(" ", "-").lower()
-    if name != OURS:
+    if not name.startswith(OURS):
         return parent / slug
     digest = hashlib.sha256()
     for path in sorted((ROOT / "export" / "triton_rag_export" / "graph").glob("*.py")):

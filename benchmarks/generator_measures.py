@@ -103,18 +103,18 @@ def best_peer(target: Target, turns: Turns) -> str | None:
     """Whom a target compares with: the peer named, or the best with as many bits; None: it is not there."""
     if target.peer != BEST_8_BIT:
         return target.peer if target.peer in turns else None
-    peers = [name for name in turns if name != OURS and CONTENDERS[name].bits == CONTENDERS[OURS].bits]
+    bits = CONTENDERS[OURS].bits
+    peers = [name for name in turns if not name.startswith(OURS) and CONTENDERS[name].bits == bits]
     choose = min if is_time(target.metric) else max
     return choose(peers, key=lambda name: median(turns[name], target.metric), default=None)
 
 
-def ratio(turns: Turns, metric: str, peer: str) -> float:
-    """How many times as good ours is: the median of the turns' ratios; more is better."""
+def ratio(turns: Turns, metric: str, peer: str, ours: str = OURS) -> float:
+    """How many times as good one of ours is: the median of the turns' ratios; more is better."""
     if metric == FIRST:
-        return median(turns[peer], metric) / median(turns[OURS], metric)
+        return median(turns[peer], metric) / median(turns[ours], metric)
     pairs = [
-        ours.value(metric) / theirs.value(metric)
-        for ours, theirs in zip(turns[OURS], turns[peer], strict=True)
+        own.value(metric) / theirs.value(metric) for own, theirs in zip(turns[ours], turns[peer], strict=True)
     ]
     found = statistics.median(pairs)
     return 1 / found if is_time(metric) else found

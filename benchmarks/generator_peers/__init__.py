@@ -17,6 +17,7 @@ __all__ = [
     "OURS",
     "REFERENCE",
     "SLOTS",
+    "THROUGHPUT",
     "Answer",
     "Contender",
     "ModelFiles",
@@ -25,8 +26,12 @@ __all__ = [
 ]
 
 OURS, REFERENCE = "ours int8", "transformers fp32"
+THROUGHPUT = "ours int8, for throughput"
+"""With longer chunks of prompts and a cache of bytes, as peers have them by default."""
+
 CONTENDERS = {
     OURS: Peer("triton_rag", "int8", 8),
+    THROUGHPUT: Peer("triton_rag", "int8-throughput", 8),
     REFERENCE: Peer("torch_transformers", "fp32", 32),
     "llama.cpp Q8_0": Peer("llama_cpp_batch", "q8_0", 8),
     "ctranslate2 int8": Peer("ctranslate2_generator", "int8", 8),

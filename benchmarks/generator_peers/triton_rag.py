@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +19,25 @@ if TYPE_CHECKING:
 
 SERVED = Path(__file__).resolve().parents[2] / "model_repository" / "generator" / "1"
 LONGEST_ANSWER = 256
-CACHE: Literal["fp16"] = "fp16"
-"""What a recipe chooses by default for INT8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a recipe says.
+
+    Attributes:
+        precision: of the weights.
+        cache: what keys and values are kept in.
+        prefill_chunk: prompt tokens of a step.
+    """
+
+    precision: Literal["int8"] = "int8"
+    cache: Literal["fp16", "int8"] = "fp16"
+    prefill_chunk: int = 128
+
+
+SETTINGS = {"int8": Settings(), "int8-throughput": Settings(cache="int8", prefill_chunk=512)}
+"""By default, and where throughput counts more than the pause that a long prompt makes in running answers."""
 
 SOURCES, SOURCE_CHARACTERS = 16, 1500
 """How many texts calibrate an encoder-decoder model, and how long each is."""
@@ -34,7 +52,7 @@ def prepare(model: ModelFiles, folder: Path, precision: str) -> None:
 
     texts = tuple(pydoc_data.topics.topics[topic] for topic in sorted(pydoc_data.topics.topics))
     export = _export_causal if model.gguf else _export_encoder_decoder
-    report = export(ModelSource("benchmark", model.folder), precision, texts, folder)
+    report = export(ModelSource("benchmark", model.folder), SETTINGS[precision], texts, folder)
     print(
         f"ours {precision}: KL to transformers {report.kl:.4f}, top-1 agreement {report.top1_agreement:.3f}"
     )
@@ -43,29 +61,31 @@ def prepare(model: ModelFiles, folder: Path, precision: str) -> None:
     description.write_text(json.dumps({**fields, "end_token_ids": []}), encoding="utf-8")
 
 
-def _export_causal(source: Any, precision: Any, texts: tuple[str, ...], folder: Path) -> Any:
+def _export_causal(source: Any, chosen: Settings, texts: tuple[str, ...], folder: Path) -> Any:
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
-    settings = CausalExport(precision, context_tokens=2048, calibration_texts=texts, cache=CACHE)
+    settings = CausalExport(
+        chosen.precision, context_tokens=2048, calibration_texts=texts, cache=chosen.cache
+    )
     return export_causal(source, settings, folder)
 
 
-def _export_encoder_decoder(source: Any, precision: Any, texts: tuple[str, ...], folder: Path) -> Any:
+def _export_encoder_decoder(source: Any, chosen: Settings, texts: tuple[str, ...], folder: Path) -> Any:
     from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
 
     texts = tuple(text[:SOURCE_CHARACTERS] for text in texts[:SOURCES])
     settings = EncoderDecoderExport(
-        precision=precision,
+        precision=chosen.precision,
         source_tokens=CONTEXT_TOKENS,
         target_tokens=LONGEST_ANSWER,
         calibration_texts=texts,
-        cache=CACHE,
+        cache="fp16",
     )
     return export_encoder_decoder(source, settings, folder)
 
 
 def load(folder: Path, precision: str, threads: int) -> "EngineContender":
-    """The engine over the folder, with the settings that serving has by default but for its sizes."""
+    """The engine over the folder, with the settings that serving has by default but for sizes and chunk."""
     sys.path.insert(0, str(SERVED))
     from generation import ServingSettings
     from generation.loading import load_engine
@@ -76,6 +96,7 @@ def load(folder: Path, precision: str, threads: int) -> "EngineContender":
         max_tokens=LONGEST_ANSWER,
         default_max_tokens=LONGEST_ANSWER,
         threads=threads,
+        prefill_chunk=SETTINGS[precision].prefill_chunk,
     ).save(folder)
     return EngineContender(load_engine(folder), sum(path.stat().st_size for path in folder.glob("*.onnx*")))
 
