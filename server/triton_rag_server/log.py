@@ -16,6 +16,8 @@ _ENSEMBLE = re.compile(r"\"(?:Invalid argument: )?in ensemble ([^,]+), (.*)\"$",
 _ENSEMBLE_DEPENDS = re.compile(
     r"\"(?:Invalid argument: )?ensemble '([^']+)' depends on (.*)\"$", re.MULTILINE
 )
+_BEGUN = re.compile(r"TRITONBACKEND_ModelInstanceInitialize: (\S+?)_\d+_\d+ ")
+_INSTANCE = re.compile(r"Failed to create instance: (.*)\"$", re.MULTILINE)
 _STUCK = re.compile(r"Failed to preinitialize Python stub: (.*'([^']*)/\d+/[^/']+'.*)$", re.MULTILINE)
 _PORT = re.compile(r"failed to start (\w+) service: .*Socket '([^']+)' already in use", re.IGNORECASE)
 _LOADER = re.compile(r"error while loading shared libraries: (.*)$", re.MULTILINE)
@@ -52,7 +54,7 @@ def stuck_model(log: str) -> Failure | None:
 
 def find_failure(log: str) -> Failure:
     """The first cause of a failed start: later lines often repeat it for models that depend on it."""
-    for search in (_library, _port, _model_load, stuck_model, _config, _ensemble, _server):
+    for search in (_library, _port, _model_load, stuck_model, _config, _ensemble, _server, _instance):
         failure = search(log)
         if failure is not None:
             return failure
@@ -99,6 +101,16 @@ def _ensemble(log: str) -> Failure | None:
 def _server(log: str) -> Failure | None:
     found = _SERVER.search(log)
     return Failure("server", "", found[1]) if found else None
+
+
+def _instance(log: str) -> Failure | None:
+    """The last that a server said which then crashed: what a model died of, but not which model."""
+    found = _INSTANCE.search(log)
+    if found is None:
+        return None
+    begun = dict.fromkeys(_BEGUN.findall(log[: found.start()]))
+    unfinished = [model for model in begun if model not in loaded_models(log)]
+    return Failure("model", " or ".join(unfinished), _one_line(found[1]).rstrip("; "))
 
 
 def _one_line(message: str) -> str:

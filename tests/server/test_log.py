@@ -100,6 +100,22 @@ def test_the_model_that_failed_is_named_and_not_the_ensemble_that_needs_it() -> 
     assert find_failure(NOISE + dependent + END).subject == "rag"
 
 
+def test_a_server_that_crashed_over_a_model_leaves_the_reason_and_whom_it_can_be() -> None:
+    begun = "".join(
+        f'I1124 22:07:06 9 python_be.cc:2249] "TRITONBACKEND_ModelInstanceInitialize: {instance} (CPU 0)"\n'
+        for instance in ("answer_0_0", "generator_0_0", "embed_0_1")
+    )
+    loaded = "I1124 22:07:07 9 model_lifecycle.cc:839] \"successfully loaded '{}'\"\n"
+    failed = (
+        'E1124 22:07:09 9 backend_model.cc:692] "ERROR: Failed to create instance: failed to run warmup '
+        "sample 'question': the model's scores are no numbers: the largest is nan; \"\n"
+    )
+    log = f"{begun}{loaded.format('answer')}{failed}I1124 22:07:09 9 model_lifecycle.cc:777] and on\n"
+    reason = "failed to run warmup sample 'question': the model's scores are no numbers: the largest is nan"
+    assert find_failure(log) == Failure("model", "generator or embed", reason)
+    assert find_failure(log + loaded.format("embed")) == Failure("model", "generator", reason)
+
+
 def test_a_log_without_a_known_cause_gives_its_last_line() -> None:
     assert find_failure("something\nSegmentation fault\n+----+\n").reason == "Segmentation fault"
     assert find_failure("").reason == "it wrote nothing"
