@@ -5,7 +5,13 @@ from pathlib import Path
 
 import torch
 from tiny_encoders import TinyEncoder, byte_tokenizer, save_tiny_encoder
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 from triton_rag_export.recipe import Recipe, load_recipe
 
 LOOPS = (
@@ -83,6 +89,34 @@ def save_small_models(folder: Path) -> None:
     LlamaForCausalLM(config).save_pretrained(folder / "generator")
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
     fast.save_pretrained(folder / "generator")
+
+
+def save_small_bart(folder: Path) -> None:
+    """Write a tiny BART with random weights, large enough to tell answers apart, and a real tokenizer."""
+    torch.manual_seed(6)
+    tokenizer = byte_tokenizer()
+    config = BartConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        d_model=36,
+        init_std=0.3,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=3,
+        decoder_attention_heads=3,
+        encoder_ffn_dim=40,
+        decoder_ffn_dim=40,
+        max_position_embeddings=600,
+        bos_token_id=0,
+        eos_token_id=2,
+        pad_token_id=1,
+        decoder_start_token_id=2,
+        forced_eos_token_id=2,
+    )
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
+    fast.save_pretrained(folder)
 
 
 def write_corpus(folder: Path, documents: dict[str, tuple[str, str]] = DOCUMENTS) -> None:

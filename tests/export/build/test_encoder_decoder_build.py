@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 from export.conftest import SmallBuild
-from export.small_build import small_recipe
+from export.small_build import save_small_bart, small_recipe
 from generation import ServingSettings
 from generation.encoder_decoder import EncoderDecoderAdapter
 from generation.loading import load_adapter
 from prompting import PromptBuilder
-from tiny_encoders import byte_tokenizer
-from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 from triton_rag_export.build import BuildReport, build
 from triton_rag_export.errors import BuildError
 from triton_rag_export.repository import lint, read_manifest
@@ -23,28 +21,7 @@ def workshop(small_build: SmallBuild, tmp_path_factory: pytest.TempPathFactory) 
     workshop = tmp_path_factory.mktemp("bart")
     shutil.copytree(small_build.workshop / "encoder", workshop / "encoder")
     shutil.copy(small_build.workshop / "corpus.jsonl", workshop)
-    tokenizer = byte_tokenizer()
-    config = BartConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        d_model=36,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=3,
-        decoder_attention_heads=3,
-        encoder_ffn_dim=40,
-        decoder_ffn_dim=40,
-        max_position_embeddings=600,
-        bos_token_id=0,
-        eos_token_id=2,
-        pad_token_id=1,
-        decoder_start_token_id=2,
-        forced_eos_token_id=2,
-    )
-    BartForConditionalGeneration(config).save_pretrained(workshop / "generator")
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
-    )
-    fast.save_pretrained(workshop / "generator")
+    save_small_bart(workshop / "generator")
     return workshop
 
 
