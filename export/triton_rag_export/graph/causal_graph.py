@@ -83,14 +83,19 @@ def build_causal_graph(
     hidden = embedding_node(graph, model.embedding, token_ids, precision=precision)  # (rows, hidden)
     for index, layer in enumerate(model.layers):
         with graph.scope(f"layer_{index}"):
-            hidden = _attend(build, layer, index, hidden)
-            hidden = _feed_forward(build, layer, hidden)
-    _predict(build, graph.apply("Gather", hidden, output_rows, axis=0, label="output_hidden"))
+            attended = _attend(build, layer, index, hidden)
+            if index == len(model.layers) - 1:  # behind the last attention only rows that are asked for count
+                attended, hidden = (
+                    graph.apply("Gather", rows, output_rows, axis=0, label="asked")
+                    for rows in (attended, hidden)
+                )
+            hidden = _feed_forward(build, layer, _project(build, layer, attended, hidden))
+    _predict(build, hidden)
     return graph
 
 
 def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
-    """Attention over the slot's cache, added to the residual stream: (rows, hidden) to (rows, hidden)."""
+    """Attention over the slot's cache: (rows, hidden) to (rows, heads * head_size)."""
     rows = joined_node(
         build.graph,
         hidden,
@@ -110,7 +115,7 @@ def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
         query_norm=layer.query_norm,
         key_norm=layer.key_norm,
     )
-    attended = cached_attention_node(
+    return cached_attention_node(
         build.graph,
         rows,
         build.step,
@@ -119,6 +124,10 @@ def _attend(build: _Build, layer: DecoderLayer, index: int, hidden: str) -> str:
         rotary=build.rotary,
         cache_scales=_cache_scales(build, index, shape),
     )
+
+
+def _project(build: _Build, layer: DecoderLayer, attended: str, hidden: str) -> str:
+    """The attention's output, added to the residual stream: (rows, hidden)."""
     return layer_node(
         build.graph,
         attended,
