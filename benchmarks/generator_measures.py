@@ -88,9 +88,7 @@ METRICS = {
 
 
 def median(turns: Sequence[Turn], metric: str) -> float:
-    """Median over the turns; of the time to the first token, the 95th percentile of all answers."""
-    if metric == FIRST:
-        return percentile_95([answer.first_s for turn in turns for answer in turn.answers])
+    """Median over the turns."""
     return statistics.median(turn.value(metric) for turn in turns)
 
 
@@ -111,8 +109,6 @@ def best_peer(target: Target, turns: Turns) -> str | None:
 
 def ratio(turns: Turns, metric: str, peer: str, ours: str = OURS) -> float:
     """How many times as good one of ours is: the median of the turns' ratios; more is better."""
-    if metric == FIRST:
-        return median(turns[peer], metric) / median(turns[ours], metric)
     pairs = [
         own.value(metric) / theirs.value(metric) for own, theirs in zip(turns[ours], turns[peer], strict=True)
     ]
