@@ -19,6 +19,9 @@
 #define TILE_BLOCKS 2
 #endif
 
+// log2(e): scores are exponents of two, whose powers are cheaper.
+#define BASE_TWO 1.44269504f
+
 // Sixteen numbers of a cache of 32, 16 or 8 bits; the scales of bytes are applied elsewhere.
 ALWAYS_INLINE floats load_lanes(const void* cache, long place, int bits) {
   if (bits == 32) return load_floats((const float*)cache + place);
@@ -90,17 +93,40 @@ ALWAYS_INLINE void write_row(const struct attention* step, int bits, const float
   }
 }
 
+// Sixteen keys and values of floats that nothing is done to, into a block of their own.
+static void store_block(const struct attention* step, const float* keys, const float* values, long block, long line) {
+  long size = step->size;
+  for (long d = 0; d < size; d += LANES) {
+    floats channels[LANES];
+    for (int row = 0; row < LANES; row++) channels[row] = load_some(keys + row * step->key_width + d, size - d);
+    transpose(channels);
+    for (long each = d; each < size && each < d + LANES; each++)
+      store_floats((float*)step->key_cache + block + each * LANES, channels[each - d]);
+  }
+  for (int row = 0; row < LANES; row++)
+    memcpy((float*)step->value_cache + line + row * step->value_width, values + row * step->key_width,
+           (size_t)size * sizeof(float));
+}
+
 static void store(const struct attention* step, long share, long kv_head, long row, long row_end) {
   long size = step->size, start = first_row(step, share);
   long keys = key_base(step, share, kv_head), values = value_base(step, share, kv_head);
-  for (; row < row_end; row++) {
+  int is_plain = step->cache_bits == 32 && !step->key_norm && !step->cosines;
+  while (row < row_end) {
     float key[size];
+    const float* from = step->keys + (start + row) * step->key_width + kv_head * size;
     const float* value = step->values + (start + row) * step->key_width + kv_head * size;
     long position = step->share_pasts[share] + row;
-    memcpy(key, step->keys + (start + row) * step->key_width + kv_head * size, (size_t)size * sizeof(float));
-    place_head(step, key, step->key_norm, position);
     long block = keys + position / LANES * LANES * size + position % LANES;
     long line = values + position * step->value_width;
+    if (is_plain && position % LANES == 0 && row_end - row >= LANES) {
+      store_block(step, from, value, block, line);
+      row += LANES;
+      continue;
+    }
+    memcpy(key, from, (size_t)size * sizeof(float));
+    place_head(step, key, step->key_norm, position);
+    row++;
     switch (step->cache_bits) {
       case 8: write_row(step, 8, key, value, kv_head, block, line); break;
       case 16: write_row(step, 16, key, value, kv_head, block, line); break;
@@ -164,28 +190,33 @@ ALWAYS_INLINE floats biases(const struct bias* bias, long key) {
   return values;
 }
 
-// Scores to weights that are not yet divided by their sum.
+// What lies behind a limit counts as little as can be.
+ALWAYS_INLINE floats cut_off(floats x, long keys, floats behind) {
+  return keys >= LANES ? x : choose(lane_numbers() < (int)keys, x, behind);
+}
+
+// Scores, as exponents of two, to weights that are not yet divided by their sum.
 static void weigh(struct tile* tile, int query, const struct bias* bias) {
   float* scores = tile->scores + query * tile->stride;
-  long limit = tile->limits[query], blocks = (limit + LANES - 1) / LANES;
+  long limit = tile->limits[query];
   floats lowest = all_lanes(-3.0e38f), largest = lowest, sum = {0}, strange = {0};
-  for (long b = 0; b < blocks; b++) {
-    floats x = load_floats(scores + b * LANES);
-    if (bias->table) x += biases(bias, b * LANES);
-    x = choose(lane_numbers() < (int)(limit - b * LANES), x, lowest);
+  for (long key = 0; key < limit; key += LANES) {
+    floats x = load_floats(scores + key);
+    if (bias->table) x += biases(bias, key) * BASE_TWO;
+    x = cut_off(x, limit - key, lowest);
     largest = larger(x, largest);
     strange += x * 0.0f;
-    store_floats(scores + b * LANES, x);
+    if (bias->table || limit - key < LANES) store_floats(scores + key, x);
   }
   float most = largest_lane(largest);
-  for (long b = 0; b < blocks; b++) {
-    floats x = exponential(load_floats(scores + b * LANES) - most);
-    x = choose(lane_numbers() < (int)(limit - b * LANES), x, all_lanes(0));
+  for (long key = 0; key < limit; key += LANES) {
+    floats x = cut_off(power_of_two(load_floats(scores + key) - most), limit - key, all_lanes(0));
     sum += x;
-    store_floats(scores + b * LANES, x);
+    store_floats(scores + key, x);
   }
-  for (long b = blocks; b < tile->blocks; b++) store_floats(scores + b * LANES, all_lanes(0));
-  tile->sums[query] = sum_of_lanes(sum) + sum_of_lanes(strange);
+  for (long block = (limit + LANES - 1) / LANES; block < tile->blocks; block++)
+    store_floats(scores + block * LANES, all_lanes(0));
+  tile->sums[query] = sum_of_lanes(sum + strange);
 }
 
 ALWAYS_INLINE void add_values(int queries, int vectors, int bits, const struct tile* tile, const void* values,
@@ -214,9 +245,11 @@ ALWAYS_INLINE void attend_tile(int queries, int bits, const struct attention* st
   for (long d = 0; d < size;) {
     floats sums[TILE_QUERIES * TILE_BLOCKS];
     long place = places.values + d, width = step->value_width;
-    int vectors = width - d >= TILE_BLOCKS * LANES ? TILE_BLOCKS : 1;
+    int vectors = width - d >= TILE_BLOCKS * LANES ? TILE_BLOCKS : width - d >= 2 * LANES ? 2 : 1;
     if (vectors == TILE_BLOCKS)
       add_values(queries, TILE_BLOCKS, bits, tile, step->value_cache, place, width, keys, sums);
+    else if (vectors == 2)
+      add_values(queries, 2, bits, tile, step->value_cache, place, width, keys, sums);
     else
       add_values(queries, 1, bits, tile, step->value_cache, place, width, keys, sums);
     for (int v = 0; v < vectors; v++, d += LANES)
@@ -246,7 +279,7 @@ static void prepare_query(const struct attention* step, float* query, const floa
   long size = step->size;
   memcpy(query, from, (size_t)size * sizeof(float));
   place_head(step, query, step->query_norm, position);
-  for (long d = 0; d < size; d++) query[d] *= step->scale;
+  for (long d = 0; d < size; d++) query[d] *= step->scale * BASE_TWO;
   if (step->cache_bits == 8)
     for (long d = 0; d < size; d++) query[d] *= step->key_scale[kv_head * size + d];
 }
@@ -274,7 +307,7 @@ static void attend(const struct attention* step, long share, long kv_head, long 
       prepare_query(step, tile.query + m * size, from, kv_head, position);
       added[m] = (struct bias){step->bias ? step->bias + head * step->bias_width : NULL, step->bias_width,
                                step->bias_width / 2 - position};
-      results[m] = step->result + ((start + each) * step->heads + head) * size;
+      results[m] = step->result + (start + each) * step->result_width + head * size;
     }
     switch (step->cache_bits) {
       case 8: attend_any(8, step, &tile, added, places, results); break;

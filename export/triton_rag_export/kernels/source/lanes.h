@@ -51,7 +51,10 @@ ALWAYS_INLINE floats load_some(const float* from, long count) {
 }
 
 ALWAYS_INLINE void store_some(float* to, floats values, long count) {
-  memcpy(to, &values, (size_t)(count < LANES ? count : LANES) * sizeof(float));
+  if (count >= LANES)
+    store_floats(to, values);  // of a size known when this is compiled: no call
+  else
+    memcpy(to, &values, (size_t)count * sizeof(float));
 }
 
 ALWAYS_INLINE floats all_lanes(float value) { return (floats){0} + value; }
@@ -69,23 +72,69 @@ ALWAYS_INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
 
 ALWAYS_INLINE floats absolute(floats x) { return (floats)((ints)x & 0x7fffffff); }
 
+#define SWAP_EIGHTS(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define SWAP_FOURS(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define SWAP_TWOS(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+
 // Lanes are added in a tree of fixed order, so that a sum has the same bits on every path that comes here.
 ALWAYS_INLINE float sum_of_lanes(floats x) {
-  float half[8], quarter[4];
-  for (int i = 0; i < 8; i++) half[i] = x[i] + x[i + 8];
-  for (int i = 0; i < 4; i++) quarter[i] = half[i] + half[i + 4];
-  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+  x += SWAP_EIGHTS(x);
+  x += SWAP_FOURS(x);
+  x += SWAP_TWOS(x);
+  return x[0] + x[1];
 }
 
 ALWAYS_INLINE float largest_lane(floats x) {
-  float largest = x[0];
-  for (int i = 1; i < LANES; i++) largest = x[i] > largest ? x[i] : largest;
-  return largest;
+  x = larger(x, SWAP_EIGHTS(x));
+  x = larger(x, SWAP_FOURS(x));
+  x = larger(x, SWAP_TWOS(x));
+  return x[0] > x[1] ? x[0] : x[1];
 }
 
 // Round to the nearest whole number, halves to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the whole
 // number in the lowest bits.
 ALWAYS_INLINE ints rounded(floats x) { return (ints)(x + 12582912.0f) - 0x4b400000; }
+
+// Sixteen vectors as rows become columns.
+ALWAYS_INLINE void transpose(floats x[LANES]) {
+#pragma clang loop unroll(full)
+  for (int step = 8; step; step /= 2)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) {
+      if (i & step) continue;
+      floats a = x[i], b = x[i + step];
+      switch (step) {
+        case 8:
+          x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+          x[i + step] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+          break;
+        case 4:
+          x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+          x[i + step] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+          break;
+        case 2:
+          x[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+          x[i + step] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+          break;
+        default:
+          x[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+          x[i + step] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+      }
+    }
+}
+
+// 2^x of x <= 0 to about two units in the last place (a polynomial fitted on |r| <= 1/2); 2^-126 is the least.
+ALWAYS_INLINE floats power_of_two(floats x) {
+  x = choose(x < -126.0f, all_lanes(-126.0f), x);
+  floats shifted = x + 12582912.0f;  // the nearest whole number in the lowest bits, as in `rounded`
+  floats r = x - (shifted - 12582912.0f);
+  floats p = r * 1.3276472e-3f + 9.675542e-3f;
+  p = p * r + 5.550713e-2f;
+  p = p * r + 2.402212e-1f;
+  p = p * r + 6.9314694e-1f;
+  p = p * r + 1.0000001f;
+  return p * (floats)(((ints)shifted << 23) + (127 << 23));
+}
 
 // e^x to about two units in the last place: 2^n times a polynomial (Cephes' coefficients) on |r| <= ln(2) / 2.
 ALWAYS_INLINE floats exponential(floats x) {
