@@ -25,7 +25,7 @@ from triton_rag_export.served import model_repository_folder
 
 RETRIEVAL_ENSEMBLES = ("embed", "retrieve")
 GENERATION_ENSEMBLES = ("rag", "rag_stream")
-ENCODER_FILES = ("encoder.onnx*", "encoder.json")
+ENCODER_FILES = ("encoder.onnx*", "encoder.json", "*.so")
 TOKENIZER_FILES = ("tokenizer.json",)
 SERVED_CODE = (".py", ".gitkeep", ".typed")
 

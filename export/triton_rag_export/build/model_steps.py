@@ -60,6 +60,7 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
             "model": context.encoder.fingerprint,
             "settings": settings,
             "passages": passages.facts[CONTENT] if precision != "fp32" else None,
+            "kernels": kernel_fingerprint(),
         },
         make,
         code=["triton_rag_export.graph.encoder"],

@@ -131,18 +131,21 @@ def cached_attention_node(
     )
 
 
-def source_attention_node(graph: GraphBuilder, rows: str, shape: AttentionShape, *, bias: str = "") -> str:
-    """Attention of all tokens of one source to all, (tokens, heads * head_size).
+def source_attention_node(
+    graph: GraphBuilder, rows: str, shape: AttentionShape, *, bias: str = "", lengths: str = ""
+) -> str:
+    """Attention of all tokens of a source to all of the same, (tokens, heads * head_size).
 
     Args:
         graph: the graph.
         rows: queries, keys and values side by side, (tokens, 3 * heads * head_size).
         shape: widths; as many heads of keys as of queries.
         bias: as that of `cached_attention_node`.
+        lengths: name of (sources,) int32, the tokens of sources that lie one behind another; "": all are one.
     """
     return graph.apply(
         "SourceAttention",
-        *without_trailing([rows, bias]),
+        *without_trailing([rows, bias, lengths]),
         domain=KERNELS,
         label="attended",
         heads=shape.heads,

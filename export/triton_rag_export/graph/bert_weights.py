@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triton_rag_export.errors import UnsupportedModelError
+from triton_rag_export.graph.factors import Linear
 from triton_rag_export.graph.linear import Floats, LinearWeights
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
@@ -36,16 +37,24 @@ class NormWeights:
 
 @dataclass(frozen=True, slots=True)
 class BertLayer:
-    """One block: attention, then feed-forward, each followed by residual and norm."""
+    """One block: attention, then feed-forward, each followed by residual and norm; of any widths.
 
-    query: LinearWeights
-    key: LinearWeights
-    value: LinearWeights
-    attention_output: LinearWeights
+    Attributes:
+        attention_factors: (width,) what rows are multiplied with before query, key and value, whose weights
+            take it back; None: as they are.
+        feed_forward_factors: the same before the feed-forward layers.
+    """
+
+    query: Linear
+    key: Linear
+    value: Linear
+    attention_output: Linear
     attention_norm: NormWeights
-    feed_forward_in: LinearWeights
-    feed_forward_out: LinearWeights
+    feed_forward_in: Linear
+    feed_forward_out: Linear
     output_norm: NormWeights
+    attention_factors: Floats | None = None
+    feed_forward_factors: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +67,11 @@ class BertWeights:
         positions: `(max positions, width)`, from a text's first token on, the first segment's vector added.
         norm: of the embeddings.
         layers: the blocks.
-        heads: attention heads a layer.
+        head_size: channels of an attention head; a layer has as many heads as its query is wide.
         epsilon: of every norm.
         activation: between the two feed-forward layers.
-        distance_bias: `(distances, heads)` added to attention scores by the distance from query to key, the
-            middle row being distance 0; or None.
+        distance_bias: `(heads, distances)` added to attention scores by the distance from query to key, the
+            middle column being distance 0; or None.
     """
 
     family: str
@@ -70,7 +79,7 @@ class BertWeights:
     positions: Floats
     norm: NormWeights
     layers: tuple[BertLayer, ...]
-    heads: int
+    head_size: int
     epsilon: float
     activation: Activation
     distance_bias: Floats | None = None
@@ -163,7 +172,7 @@ def bert_weights(model: Any) -> BertWeights:
         positions=positions if segments is None else positions + segments[0],
         norm=_norm(state, "embeddings.LayerNorm"),
         layers=tuple(_layer(state, names, number) for number in range(config.num_hidden_layers)),
-        heads=config.num_attention_heads,
+        head_size=config.hidden_size // config.num_attention_heads,
         epsilon=getattr(config, "layer_norm_eps", 1e-12),
         activation=ACTIVATIONS[_activation_name(config)],
         distance_bias=_distance_bias(model, len(positions)),
@@ -218,14 +227,12 @@ def _norm(state: Mapping[str, Floats], name: str) -> NormWeights:
 
 
 def _distance_bias(model: Any, max_positions: int) -> Floats | None:
-    """MPNet's bias a bucket of distances, spread out to one row a distance."""
+    """MPNet's bias a bucket of distances, spread out to one column a distance."""
     import torch
 
     if model.config.model_type != "mpnet":
         return None
-    farthest = max_positions + 3  # the grid of the longest text is filled up to a multiple of four
-    distances = torch.arange(-farthest, farthest + 1)  # key position - query position
+    distances = torch.arange(1 - max_positions, max_positions)  # key position - query position
     buckets = model.encoder.relative_position_bucket(distances).numpy()
     table: Floats = model.encoder.relative_attention_bias.weight.detach().numpy()  # (buckets, heads)
-    bias: Floats = table[buckets]
-    return bias
+    return np.ascontiguousarray(table[buckets].T)

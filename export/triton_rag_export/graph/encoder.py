@@ -18,20 +18,18 @@ from query_encoding.settings import GRAPH_FILE, Layout
 from query_tokenization import QueryTokenizer
 
 from triton_rag_export.errors import UnsupportedModelError
-from triton_rag_export.graph.bert_filling import filled_up
-from triton_rag_export.graph.bert_graph import add_encoder, add_inputs
+from triton_rag_export.graph.bert_graph import build_bert_graph
 from triton_rag_export.graph.bert_weights import BertWeights, bert_weights
 from triton_rag_export.graph.encoder_check import SAMPLE_TEXTS, Closeness, closeness_to, closeness_to_torch
-from triton_rag_export.graph.encoder_int8 import calibrate, int8_graph, set_aside
+from triton_rag_export.graph.encoder_int8 import calibrate, set_aside, smoothed
 from triton_rag_export.graph.encoder_limits import most_tokens
-from triton_rag_export.graph.encoder_linear import FloatLinear, Int8Method
 from triton_rag_export.graph.encoder_settings import EncoderExport, TextSettings, text_settings
 from triton_rag_export.graph.encoder_tokenizer import export_tokenizer
 from triton_rag_export.graph.fixed_texts import with_fixed_texts
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import ModelSource, fingerprint, load_encoder_model
-from triton_rag_export.graph.onnx_builder import GraphBuilder
 from triton_rag_export.graph.torch_export import export_with_torch
+from triton_rag_export.kernels import install_kernels, kernel_fingerprint
 
 __all__ = ["EncoderExport", "EncoderReport", "export_encoder"]
 
@@ -41,7 +39,7 @@ LEAST_COSINE_TO_TORCH = 0.9999
 """A hand-built FP32 graph that is farther from torch than this is not shipped."""
 
 LEAST_INT8_COSINE = 0.998
-"""Below this mean cosine to FP32 a fixed activation scale is given up for a scale a row."""
+"""A mean cosine of INT8 to FP32 below this is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,6 @@ class EncoderReport:
         family: transformers' model type.
         built_by: "hand": packed rows; "torch": torch's exporter, FP32, one text a call.
         precision: as exported; torch's exporter gives "fp32" whatever was asked for.
-        int8_method: "static": one activation scale by calibration where smoothing allows it; "rows": a scale
-            a row.
         calibrated: whether calibration texts were given.
         pooling: "mean" or "cls".
         normalize: whether vectors have length one.
@@ -67,7 +63,6 @@ class EncoderReport:
     family: str
     built_by: Literal["hand", "torch"]
     precision: Precision
-    int8_method: Int8Method | None
     calibrated: bool
     pooling: str
     normalize: bool
@@ -98,12 +93,11 @@ class _Written:
     built_by: Literal["hand", "torch"]
     precision: Precision
     to_torch: Closeness
-    int8_method: Int8Method | None = None
     to_fp32: Closeness | None = None
 
 
 def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -> EncoderReport:
-    """Write `encoder.onnx`, `encoder.json`, `tokenizer.json` and `query_tokenizer.json`.
+    """Write `encoder.onnx`, the operators it needs, `encoder.json`, and `tokenizer.json` with its settings.
 
     Args:
         source: a BERT-like encoder, or another one that torch can export.
@@ -113,11 +107,11 @@ def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -
     Raises:
         ModelSourceError: the model cannot be read, or a limit does not fit it.
         UnsupportedModelError: neither way of exporting covers the model.
+        BuildError: the operators cannot be compiled here.
     """
     export = _prepare(source, settings, folder)
     try:
-        bert = filled_up(bert_weights(export.model))
-        written = _export_by_hand(export, bert, folder)
+        written = _export_by_hand(export, bert_weights(export.model), folder)
     except UnsupportedModelError as error:
         LOGGER.warning("encoder %s: %s; exported by torch in FP32 instead, slower", source.name, error)
         written = _export_by_torch(export, folder)
@@ -125,7 +119,6 @@ def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -
         family=export.model.config.model_type,
         built_by=written.built_by,
         precision=written.precision,
-        int8_method=written.int8_method,
         calibrated=bool(settings.calibration_texts),
         pooling=export.text.pooling,
         normalize=export.text.normalize,
@@ -152,39 +145,25 @@ def _prepare(source: ModelSource, settings: EncoderExport, folder: Path) -> _Exp
 def _export_by_hand(export: _Export, bert: BertWeights, folder: Path) -> _Written:
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
-        reference = _write(_float_graph(export, bert, "fp32"), export, "fp32", scratch)
+        reference = _write(bert, export, "fp32", scratch)
         to_torch = closeness_to_torch(export.model, export.text, reference, export.checked[:16])
         if to_torch.least < LEAST_COSINE_TO_TORCH:
             raise UnsupportedModelError(f"the hand-built graph's cosine to torch is {to_torch.least:.6f}")
         precision = export.settings.precision
-        if precision == "int8":
-            method, to_fp32 = _write_int8(export, bert, reference, scratch, folder)
-            return _Written("hand", precision, to_torch, method, to_fp32)
-        encoder = _write(_float_graph(export, bert, precision), export, precision, folder)
+        if precision == "int8" and export.calibration:
+            bert = smoothed(bert, calibrate(bert, export.calibration, scratch))
+        encoder = _write(bert, export, precision, folder)
         if precision == "fp32":
             return _Written("hand", precision, to_torch)
-        return _Written("hand", precision, to_torch, to_fp32=closeness_to(reference, encoder, export.checked))
-
-
-def _write_int8(
-    export: _Export, bert: BertWeights, reference: QueryEncoder, scratch: Path, folder: Path
-) -> tuple[Int8Method, Closeness]:
-    """Write the calibrated fixed scale if it is accurate enough, else the better of it and a scale a row."""
-    text = export.text
-    maxima = calibrate(bert, text.pooling, export.calibration, scratch) if export.calibration else None
-    methods: list[Int8Method] = ["static", "rows"] if maxima is not None else ["rows"]
-    found: dict[Int8Method, Closeness] = {}
-    for method in methods:
-        graph = int8_graph(bert, text.pooling, maxima, method, normalize=text.normalize)
-        encoder = _write(graph, export, "int8", folder)
-        found[method] = closeness_to(reference, encoder, export.checked)
-        if found[method].mean >= LEAST_INT8_COSINE:
-            return method, found[method]
-    best = max(found, key=lambda method: found[method].mean)
-    if best != methods[-1]:
-        _write(int8_graph(bert, text.pooling, maxima, best, normalize=text.normalize), export, "int8", folder)
-    LOGGER.warning("encoder %s: INT8 has a mean cosine of %.4f to FP32", export.source.name, found[best].mean)
-    return best, found[best]
+        to_fp32 = closeness_to(reference, encoder, export.checked)
+    if to_fp32.mean < LEAST_INT8_COSINE:
+        LOGGER.warning(
+            "encoder %s: %s has a mean cosine of %.4f to FP32",
+            export.source.name,
+            precision.upper(),
+            to_fp32.mean,
+        )
+    return _Written("hand", precision, to_torch, to_fp32)
 
 
 def _export_by_torch(export: _Export, folder: Path) -> _Written:
@@ -194,16 +173,11 @@ def _export_by_torch(export: _Export, folder: Path) -> _Written:
     return _Written("torch", "fp32", to_torch)
 
 
-def _float_graph(export: _Export, bert: BertWeights, precision: Precision) -> GraphBuilder:
-    builder = GraphBuilder(f"encoder_{precision}")
-    inputs = add_inputs(builder, export.text.pooling)
-    linear = FloatLinear(builder, precision)
-    add_encoder(builder, inputs, bert, linear, precision, normalize=export.text.normalize)
-    return builder
-
-
-def _write(graph: GraphBuilder, export: _Export, precision: Precision, folder: Path) -> QueryEncoder:
-    graph.save(folder / GRAPH_FILE)
+def _write(bert: BertWeights, export: _Export, precision: Precision, folder: Path) -> QueryEncoder:
+    text = export.text
+    built = build_bert_graph(bert, text.pooling, precision, normalize=text.normalize)
+    built.graph.save(folder / GRAPH_FILE)
+    install_kernels(folder)
     return _load_with_settings(export, precision, "packed", folder)
 
 
@@ -218,7 +192,7 @@ def _load_with_settings(export: _Export, precision: Precision, layout: Layout, f
         dim=export.model.config.hidden_size,
         fingerprint={
             "weights": fingerprint(export.source),
-            "graph": _sha256(folder),
+            "graph": _sha256(folder, layout),
             "precision": precision,
             "pooling": text.pooling,
             "normalize": text.normalize,
@@ -231,8 +205,9 @@ def _load_with_settings(export: _Export, precision: Precision, layout: Layout, f
     return QueryEncoder.load(folder)
 
 
-def _sha256(folder: Path) -> str:
-    digest = hashlib.sha256()
+def _sha256(folder: Path, layout: Layout) -> str:
+    """Of the graph, and of the operators that it needs."""
+    digest = hashlib.sha256(kernel_fingerprint().encode() if layout == "packed" else b"")
     for path in sorted(folder.glob(GRAPH_FILE + "*")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from triton_rag_export.errors import ModelSourceError, UnsupportedModelError
-from triton_rag_export.graph.bert_graph import Pooling
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import ModelSource
+from triton_rag_export.graph.text_nodes import Pooling
 
 LOGGER = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from triton_rag_export.graph.factors import FactorizedWeights, Linear
 from triton_rag_export.graph.linear import Floats, LinearWeights
-from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
+from triton_rag_export.graph.linear_node import Activation, Factors, Norm, linear_node
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 from triton_rag_export.graph.side_by_side import side_by_side
 
@@ -28,24 +28,36 @@ def layer_node(
     layer: Linear,
     *,
     precision: str,
-    norm: Norm | None = None,
+    norm: Norm | Factors | None = None,
+    has_zero_points: bool = False,
     activation: Activation = Activation.NONE,
     residual: str = "",
+    result_norm: Norm | None = None,
     label: str = "linear",
     output: str = "",
 ) -> str:
     """A linear layer of one node, or two where it is factorized; arguments as those of `linear_node`."""
     if isinstance(layer, FactorizedWeights):
-        rows = linear_node(graph, rows, layer.first, precision=precision, norm=norm, label=f"{label}_first")
-        layer, norm = layer.second, None
+        rows = linear_node(
+            graph,
+            rows,
+            layer.first,
+            precision=precision,
+            norm=norm,
+            has_zero_points=has_zero_points,
+            label=f"{label}_first",
+        )
+        layer, norm, has_zero_points = layer.second, None, False
     return linear_node(
         graph,
         rows,
         layer,
         precision=precision,
         norm=norm,
+        has_zero_points=has_zero_points,
         activation=activation,
         residual=residual,
+        result_norm=result_norm,
         label=label,
         output=output,
     )
@@ -88,7 +100,7 @@ def joined_node(
     layers: Sequence[Linear],
     *,
     precision: str,
-    norm: Norm | None = None,
+    norm: Norm | Factors | None = None,
     label: str,
 ) -> str:
     """What layers that read the same rows give, side by side: one node unless one is factorized."""

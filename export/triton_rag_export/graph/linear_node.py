@@ -1,8 +1,10 @@
-"""Nodes of our operator `Linear`: a linear layer with the normalization before it and the activation, gate
-and residual sum behind it. A row has the same result, bit for bit, whatever rows stand beside it, in every
-precision.
+"""Nodes of our operator `Linear`: a linear layer with the normalization before it and the activation, gate,
+residual sum and normalization behind it. A row has the same result, bit for bit, whatever rows stand beside
+it, in every precision.
 
-INT8 weights have one scale a column and activations one scale a row (`linear.py` says why).
+INT8 weights have one scale a column and activations one scale a row (`linear.py` says why). Bytes of a row
+lie symmetrically around zero, or around a zero point of its own: an activation such as GELU leaves hardly
+anything below zero, where symmetric bytes would waste half of their steps.
 """
 
 from dataclasses import dataclass
@@ -28,17 +30,32 @@ class Activation(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Norm:
-    """A normalization of a layer's input rows.
+    """A normalization of rows.
 
     Attributes:
-        weight: (inputs,).
+        weight: (width,).
         epsilon: added to the mean square.
-        bias: (inputs,) of a layer normalization; None: a root-mean-square normalization.
+        bias: (width,) of a layer normalization; None: a root-mean-square normalization.
     """
 
     weight: Floats
     epsilon: float
     bias: Floats | None = None
+
+    @property
+    def kind(self) -> int:
+        """What the operator calls it."""
+        return 1 if self.bias is None else 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """Factors of the channels of rows, in a normalization's place: (width,)."""
+
+    weight: Floats
+    bias: None = None
+    epsilon: float = 0.0
+    kind: int = 3
 
 
 def linear_node(
@@ -47,14 +64,16 @@ def linear_node(
     layer: LinearWeights,
     *,
     precision: str,
-    norm: Norm | None = None,
+    norm: Norm | Factors | None = None,
+    has_zero_points: bool = False,
     activation: Activation = Activation.NONE,
     is_gated: bool = False,
     residual: str = "",
+    result_norm: Norm | None = None,
     label: str = "linear",
     output: str = "",
 ) -> str:
-    """`activation(norm(rows) @ weight + bias) + residual`, (rows, inputs) to (rows, outputs).
+    """`result_norm(activation(norm(rows) @ weight + bias) + residual)`, (rows, inputs) to (rows, outputs).
 
     Args:
         graph: the graph.
@@ -62,9 +81,11 @@ def linear_node(
         layer: weights; a gated layer's are gates and ups side by side.
         precision: "fp32", "fp16", "int8" or "int4", which wants a `BlockLinear`.
         norm: before the layer.
+        has_zero_points: whether bytes of a row lie around a zero point of its own; read in INT8 alone.
         activation: behind it.
         is_gated: whether the first half of the columns, activated, is multiplied with the second.
         residual: name of (rows, outputs) to add; "" for none.
+        result_norm: behind the residual sum.
         label: name of the node.
         output: the name of its result; "" makes one of the label.
 
@@ -74,9 +95,12 @@ def linear_node(
     weight, scale, bits = _stored(graph, layer, is_gated, precision, label)
     inputs, columns = layer.weight.shape
     bias = "" if layer.bias is None else _columns(graph, layer.bias, is_gated, f"{label}_bias")
+    sums = _weight_sums(graph, layer, is_gated, label) if has_zero_points and precision == "int8" else ""
+    before = _norm_constants(graph, norm, f"{label}_norm")
+    behind = _norm_constants(graph, result_norm, f"{label}_result_norm")
     return graph.apply(
         "Linear",
-        *without_trailing([rows, weight, scale, *_norm_constants(graph, norm, label), bias, residual]),
+        *without_trailing([rows, weight, scale, *before, bias, residual, sums, *behind]),
         domain=KERNELS,
         label=label,
         output=output,
@@ -85,19 +109,26 @@ def linear_node(
         weight_bits=bits,
         activation=int(activation),
         is_gated=int(is_gated),
-        norm=0 if norm is None else 1 if norm.bias is None else 2,
+        norm=0 if norm is None else norm.kind,
         epsilon=0.0 if norm is None else norm.epsilon,
+        result_norm=0 if result_norm is None else result_norm.kind,
+        result_epsilon=0.0 if result_norm is None else result_norm.epsilon,
     )
 
 
-def _norm_constants(graph: GraphBuilder, norm: Norm | None, label: str) -> tuple[str, str]:
+def _norm_constants(graph: GraphBuilder, norm: Norm | Factors | None, label: str) -> tuple[str, str]:
     """Names of a normalization's weight and bias; empty where there is none."""
     if norm is None:
         return "", ""
-    weight = graph.constant(norm.weight, np.float32, label=f"{label}_norm")
-    if norm.bias is None:
-        return weight, ""
-    return weight, graph.constant(norm.bias, np.float32, label=f"{label}_norm_bias")
+    weight = graph.constant(norm.weight, np.float32, label=label)
+    return weight, "" if norm.bias is None else graph.constant(norm.bias, np.float32, label=f"{label}_bias")
+
+
+def _weight_sums(graph: GraphBuilder, layer: LinearWeights, is_gated: bool, label: str) -> str:
+    """What a zero point is multiplied with: the sums of the columns' bytes."""
+    weight, _ = quantize_weight(layer.weight)
+    sums = grouped(weight.sum(axis=0, dtype=np.int32)[None], is_gated=is_gated).ravel()
+    return graph.constant(sums, np.int32, label=f"{label}_sums")
 
 
 def _stored(

@@ -1,9 +1,9 @@
 """A typed builder of ONNX graphs, node by node, over `onnx.helper`.
 
-Our graphs are written by hand because the operators that make them fast are what no exporter emits: our own
-(`kernels/`) for generators, those of ONNX Runtime's domain `com.microsoft` for encoders. The builder keeps
-the book-keeping out of them: node names are unique and carry the scope they were built in, equal constants
-are stored once, and weights too big for one protobuf message (2 GB) go to a file beside the graph.
+Our graphs are written by hand because the operators that make them fast are our own (`kernels/`), which no
+exporter emits. The builder keeps the book-keeping out of them: node names are unique and carry the scope they
+were built in, equal constants are stored once, and weights too big for one protobuf message (2 GB) go to a
+file beside the graph.
 """
 
 import hashlib
@@ -17,7 +17,6 @@ import numpy.typing as npt
 import onnx
 
 OPSET = 21
-MICROSOFT = "com.microsoft"
 KERNELS = "triton_rag"
 """The domain of our own operators."""
 
@@ -36,7 +35,7 @@ class GraphBuilder:
 
     Args:
         name: the graph's name.
-        opset: version of the standard operators; `com.microsoft` 1 is always imported beside it.
+        opset: version of the standard operators.
     """
 
     def __init__(self, name: str, *, opset: int = OPSET) -> None:
@@ -95,7 +94,7 @@ class GraphBuilder:
         Args:
             operator: the operator's name.
             *inputs: names of values.
-            domain: `MICROSOFT` for ONNX Runtime's own operators, `KERNELS` for ours.
+            domain: `KERNELS` for our own operators.
             label: the node's name, and its output's, by default the operator's; made unique.
             output: the output's name exactly, as `output` declares it.
             **attributes: the operator's attributes.
@@ -131,7 +130,7 @@ class GraphBuilder:
             for name, array in self._constants.items()
             if name not in stored
         ]
-        versions = {"": self.opset, MICROSOFT: 1}
+        versions = {"": self.opset}
         if any(node.domain == KERNELS for node in self._nodes):
             versions[KERNELS] = 1
         opsets = [onnx.helper.make_opsetid(domain, number) for domain, number in versions.items()]

@@ -31,6 +31,8 @@ _OPERATORS = (
     "attention_operators.c",
     "cached_attention.c",
     "source_attention.c",
+    "embedding_operator.c",
+    "pooling_operator.c",
 )
 _OPTIONS = ("-std=c11", "-O3", "-fPIC", "-fno-math-errno", "-fno-sanitize=all", "-Wall", "-Werror")
 

@@ -93,21 +93,16 @@ def test_calibrated_int8_is_close_to_sentence_transformers(
 
 def test_int8_reports_how_close_it_is_to_fp32(minilm_int8: ExportedEncoder) -> None:
     report = minilm_int8.report
-    assert (report.built_by, report.precision, report.int8_method, report.calibrated) == (
-        "hand",
-        "int8",
-        "static",
-        True,
-    )
+    assert (report.built_by, report.precision, report.calibrated) == ("hand", "int8", True)
     assert report.to_torch.least >= 0.9999
     assert report.to_fp32 is not None
-    assert report.to_fp32.mean >= 0.998
+    assert report.to_fp32.mean >= 0.999
     assert report.size_bytes < 25_000_000
 
 
 def test_int8_without_calibration_texts_is_exported_and_measured(minilm: ModelSource, tmp_path: Path) -> None:
     report = export_encoder(minilm, EncoderExport(precision="int8"), tmp_path)
-    assert (report.int8_method, report.calibrated) == ("rows", False)
+    assert not report.calibrated
     assert report.to_fp32 is not None
     assert report.to_fp32.mean >= 0.99
 

@@ -13,7 +13,7 @@ import onnxruntime
 from export.operators import Operators
 from triton_rag_export.graph.block_grid import rounded
 from triton_rag_export.graph.linear import Floats, LinearWeights, quantize_weight
-from triton_rag_export.graph.linear_node import Activation, Norm, linear_node
+from triton_rag_export.graph.linear_node import Activation, Factors, Norm, linear_node
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 Doubles = npt.NDArray[np.float64]
@@ -26,7 +26,9 @@ class Layer:
     """A layer with everything that `linear_node` takes.
 
     Attributes:
-        norm: "none", "rms" or "layer".
+        norm: "none", "rms", "layer" or "factors".
+        result_norm: "none", "rms" or "layer".
+        has_zero_points: whether bytes of a row lie around a zero point of its own.
         seed: of its weights.
     """
 
@@ -38,6 +40,8 @@ class Layer:
     is_gated: bool = False
     has_bias: bool = False
     has_residual: bool = False
+    result_norm: str = "none"
+    has_zero_points: bool = False
     seed: int = 0
 
     @property
@@ -51,11 +55,16 @@ class Layer:
         return rounded(layer, bits=4, block_size=32) if self.precision == "int4" else layer
 
     @property
-    def norm_weights(self) -> Norm | None:
+    def norm_weights(self) -> Norm | Factors | None:
         """The normalization before it."""
-        generator = np.random.default_rng(self.seed + 1)
-        weight, bias = generator.normal(size=(2, self.inputs)).astype(np.float32)
-        return None if self.norm == "none" else Norm(weight, EPSILON, bias if self.norm == "layer" else None)
+        if self.norm == "factors":
+            return Factors(np.random.default_rng(self.seed + 1).normal(size=self.inputs).astype(np.float32))
+        return norm_of(self.norm, self.inputs, self.seed + 1)
+
+    @property
+    def result_norm_weights(self) -> Norm | None:
+        """The normalization behind it."""
+        return norm_of(self.result_norm, self.outputs, self.seed + 2)
 
     def session(self, operators: Operators, threads: int = 2) -> onnxruntime.InferenceSession:
         """A graph of this layer alone; inputs `rows` and, where it has one, `residual`."""
@@ -68,6 +77,8 @@ class Layer:
             self.weights,
             precision=self.precision,
             norm=self.norm_weights,
+            has_zero_points=self.has_zero_points,
+            result_norm=self.result_norm_weights,
             activation=self.activation,
             is_gated=self.is_gated,
             residual=graph.input("residual", np.float32, shape) if self.has_residual else "",
@@ -79,6 +90,12 @@ class Layer:
         """The inputs of a run; the residual of a row depends on its values alone."""
         residual = np.resize(np.sin(rows[:, :1] + np.arange(self.outputs)), (len(rows), self.outputs))
         return {"rows": rows} | ({"residual": residual.astype(np.float32)} if self.has_residual else {})
+
+
+def norm_of(kind: str, width: int, seed: int) -> Norm | None:
+    """A normalization of random weights."""
+    weight, bias = np.random.default_rng(seed).normal(size=(2, width)).astype(np.float32)
+    return None if kind == "none" else Norm(weight, EPSILON, bias if kind == "layer" else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,19 +115,31 @@ def random_rows(count: int, inputs: int, seed: int) -> Floats:
 
 
 def expected(layer: Layer, rows: Floats) -> Expected:
-    """The layer in doubles."""
+    """The layer in doubles, without a normalization behind it."""
     weights = layer.weights
     weight = _stored(layer, weights)
-    values, error = _normalized(layer, rows.astype(np.float64))
+    values, error = _before(layer, rows.astype(np.float64))
     if layer.precision in ("int8", "int4"):
-        error = error + 0.501 * np.abs(values).max(axis=1, keepdims=True, initial=0) / 127
+        error = error + 0.501 * _byte_step(layer, values)
     bias = 0.0 if weights.bias is None else weights.bias.astype(np.float64)
     size = np.abs(values) @ np.abs(weight) + np.abs(bias)
     result = _behind(layer, values @ weight + bias, error @ np.abs(weight) + 1e-6 * size)
-    if not layer.has_residual:
-        return result
-    residual = layer.feeds(rows)["residual"].astype(np.float64)
-    return Expected(result.values + residual, result.allowed + 1e-6 * np.abs(residual))
+    if layer.has_residual:
+        residual = layer.feeds(rows)["residual"].astype(np.float64)
+        result = Expected(result.values + residual, result.allowed + 1e-6 * np.abs(residual))
+    return result
+
+
+def _byte_step(layer: Layer, values: Doubles) -> Doubles:
+    """What a step of a row's bytes is worth, (rows, 1)."""
+    if not layer.has_zero_points:
+        return np.abs(values).max(axis=1, keepdims=True, initial=0) / 127
+    # A zero point is a whole number, too: a value may be off by half a step more.
+    return (
+        2
+        * (values.max(axis=1, keepdims=True, initial=0) - values.min(axis=1, keepdims=True, initial=0))
+        / 255
+    )
 
 
 def _stored(layer: Layer, weights: LinearWeights) -> Doubles:
@@ -121,11 +150,18 @@ def _stored(layer: Layer, weights: LinearWeights) -> Doubles:
     return weights.weight.astype(kind).astype(np.float64)
 
 
-def _normalized(layer: Layer, rows: Doubles) -> tuple[Doubles, Doubles]:
+def _before(layer: Layer, rows: Doubles) -> tuple[Doubles, Doubles]:
     """Normalized rows and the rounding of each value."""
     norm = layer.norm_weights
     if norm is None:
         return rows, np.zeros_like(rows)
+    if isinstance(norm, Factors):
+        return rows * norm.weight, 1e-6 * np.abs(rows * norm.weight)
+    return normalized(norm, rows)
+
+
+def normalized(norm: Norm, rows: Doubles) -> tuple[Doubles, Doubles]:
+    """Normalized rows and the rounding of each value."""
     centred = rows if norm.bias is None else rows - rows.mean(axis=1, keepdims=True)
     factor = 1 / np.sqrt((centred**2).mean(axis=1, keepdims=True) + norm.epsilon)
     bias = 0.0 if norm.bias is None else norm.bias.astype(np.float64)

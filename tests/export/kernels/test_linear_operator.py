@@ -20,7 +20,7 @@ ROWS = 100
 
 def whole(precision: str, activation: Activation = Activation.GELU_TANH) -> Layer:
     """A layer with everything, of awkward widths."""
-    return Layer(precision, 130, 65, "rms", activation, is_gated=True, has_bias=True, has_residual=True)
+    return Layer(precision, 130, 65, "rms", activation, True, True, True, "layer", has_zero_points=True)
 
 
 def run(session: onnxruntime.InferenceSession, layer: Layer, rows: Floats) -> Floats:
@@ -121,8 +121,9 @@ def strange(layer: Layer) -> st.SearchStrategy[float]:
     return st.sampled_from([np.nan, np.inf, -np.inf])
 
 
-def test_values_of_any_size_are_scaled_to_bytes(operators: Operators) -> None:
-    layer = Layer("int8")
+@pytest.mark.parametrize("has_zero_points", [False, True])
+def test_values_of_any_size_are_scaled_to_bytes(has_zero_points: bool, operators: Operators) -> None:
+    layer = Layer("int8", has_zero_points=has_zero_points)
     session = layer.session(operators)
 
     @given(st.floats(1e-30, 1e30), st.integers(0, 1000))

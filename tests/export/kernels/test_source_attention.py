@@ -38,14 +38,20 @@ def heads_of(rows: Floats, head_size: int) -> list[npt.NDArray[np.float64]]:
 
 
 def source_session(
-    operators: Operators, head_size: int, biases: Floats | None
+    operators: Operators,
+    head_size: int,
+    biases: Floats | None = None,
+    *,
+    has_lengths: bool = False,
+    threads: int = 2,
 ) -> onnxruntime.InferenceSession:
     graph = GraphBuilder("source")
     rows = graph.input("rows", np.float32, ["rows", 3 * HEADS * head_size])
     bias = "" if biases is None else graph.constant(biases)
-    made = source_attention_node(graph, rows, shape_of(head_size), bias=bias)
+    lengths = graph.input("lengths", np.int32, ["sources"]) if has_lengths else ""
+    made = source_attention_node(graph, rows, shape_of(head_size), bias=bias, lengths=lengths)
     graph.output(made, np.float32, ["rows", HEADS * head_size])
-    return operators.session(graph)
+    return operators.session(graph, threads=threads)
 
 
 def store_session(operators: Operators, head_size: int, kind: str = "fp32") -> onnxruntime.InferenceSession:
@@ -105,6 +111,54 @@ def test_all_tokens_of_a_source_attend_to_all(
             bias = 0.0 if biases is None else biases[:, reach + np.clip(distances, -reach, reach)]
             wanted = attended(*heads_of(rows, head_size), head_size**-0.5, bias)
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("reach", [None, 3])
+@pytest.mark.parametrize("head_size", [12, 32, 80])
+def test_sources_one_behind_another_have_the_same_bits_as_alone(
+    head_size: int, reach: int | None, threads: int, each_rank: Operators
+) -> None:
+    biases = None if reach is None else random_rows(HEADS, 2 * reach + 1, seed=7)
+    together = source_session(each_rank, head_size, biases, has_lengths=True, threads=threads)
+    alone = source_session(each_rank, head_size, biases)
+
+    @given(st.lists(st.integers(1, 130), min_size=1, max_size=8), st.integers(0, 100))
+    def check(lengths: list[int], seed: int) -> None:
+        rows = random_rows(sum(lengths), 3 * HEADS * head_size, seed)
+        (found,) = together.run(None, {"rows": rows, "lengths": np.array(lengths, np.int32)})
+        for own, result in zip(*(np.split(each, np.cumsum(lengths)) for each in (rows, found)), strict=True):
+            if len(own):
+                np.testing.assert_array_equal(alone.run(None, {"rows": own})[0], result)
+
+    check()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_spoils_its_own_source_alone(bad: float, each_rank: Operators) -> None:
+    session = source_session(each_rank, 12, has_lengths=True)
+    rows, lengths = random_rows(50, 3 * HEADS * 12, seed=1), np.array([20, 17, 13], np.int32)
+    (healthy,) = session.run(None, {"rows": rows, "lengths": lengths})
+    spoilt = rows.copy()
+    spoilt[25, HEADS * 12 + 5] = bad  # a key of the first head of the second source
+    (found,) = session.run(None, {"rows": spoilt, "lengths": lengths})
+    assert not np.isfinite(found[20:37, :12]).any()
+    np.testing.assert_array_equal(np.delete(found, np.s_[20:37], 0), np.delete(healthy, np.s_[20:37], 0))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([3, 0], "SourceAttention: text 1 has 0 tokens; allowed: 1 or more"),
+        ([4, -1], "SourceAttention: text 1 has -1 tokens; allowed: 1 or more"),
+        ([2], "SourceAttention: the texts have 2 tokens, the input 3"),
+        ([], "SourceAttention: the texts have 0 tokens, the input 3"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(lengths: list[int], message: str, operators: Operators) -> None:
+    session = source_session(operators, 12, has_lengths=True)
+    with pytest.raises(Exception, match=message):
+        session.run(None, {"rows": random_rows(3, 3 * HEADS * 12, 1), "lengths": np.array(lengths, np.int32)})
 
 
 @kinds

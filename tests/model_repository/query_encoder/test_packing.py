@@ -3,38 +3,19 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from query_encoding.packing import LEAST_TOKENS, TOKENS_ON_ALL_THREADS, even_tokens_a_call, pack, plan_calls
+from query_encoding.packing import TOKENS_ON_ALL_THREADS, even_tokens_a_call, pack, plan_calls
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
 
 @given(LENGTHS)
-def test_indexes_lead_from_tokens_to_the_grid_and_back(lengths: list[int]) -> None:
+def test_texts_lie_one_behind_another_without_padding(lengths: list[int]) -> None:
     texts = [np.arange(length, dtype=np.int32) + 100 * number for number, length in enumerate(lengths)]
-    packed = pack(texts, pad_id=7)
-    grid = packed.ids[packed.grid]  # (texts, longest)
-    assert int(packed.longest) % 4 == 0
-    for row, text in zip(grid, texts, strict=True):
-        np.testing.assert_array_equal(row[: len(text)], text)
-    tokens = sum(lengths)
-    np.testing.assert_array_equal(grid.reshape(-1)[packed.unpack[:tokens]], packed.ids[:tokens])
-    np.testing.assert_array_equal(packed.last, np.array(lengths) - 1)
-
-
-@given(LENGTHS)
-def test_positions_and_weights_start_anew_in_each_text(lengths: list[int]) -> None:
-    packed = pack([np.zeros(length, dtype=np.int32) for length in lengths], pad_id=0)
-    expected = np.concatenate([np.arange(length) for length in lengths])
-    np.testing.assert_array_equal(packed.positions[: len(expected)], expected)
-    np.testing.assert_allclose(packed.weights.sum(axis=2), 1, rtol=1e-6)
-    assert np.count_nonzero(packed.weights) == sum(lengths)
-
-
-def test_a_very_short_call_is_filled_up() -> None:
-    packed = pack([np.array([5], dtype=np.int32)], pad_id=9)
-    assert packed.ids.tolist() == [5, 9, 9, 9]
-    assert len(packed.positions) == len(packed.unpack) == LEAST_TOKENS
-    assert packed.last.tolist() == [0]
+    packed = pack(texts)
+    assert {array.dtype for array in packed.values()} == {np.dtype(np.int32)}
+    np.testing.assert_array_equal(packed["lengths"], lengths)
+    for found, text in zip(np.split(packed["ids"], np.cumsum(lengths)[:-1]), texts, strict=True):
+        np.testing.assert_array_equal(found, text)
 
 
 @given(LENGTHS, st.integers(1, 100))

@@ -20,6 +20,7 @@
 #define TILE_BLOCKS 2
 #endif
 
+#define MOST_QUERIES 96  // that read each panel together
 #define PANEL_BLOCKS 4  // of keys that are turned into floats at a time
 #define LOG2_E 1.44269504f
 
@@ -100,6 +101,8 @@ ALWAYS_INLINE void sum_tile(int height, int bits, const struct task* task, long 
   long d = 0;
   for (; d + TILE_BLOCKS * LANES <= task->width; d += TILE_BLOCKS * LANES)
     sum_vectors(height, TILE_BLOCKS, bits, task, query, key_end, panel, d);
+  for (; d + 2 * LANES <= task->width; d += 2 * LANES)
+    sum_vectors(height, 2, bits, task, query, key_end, panel, d);
   for (; d < task->width; d += LANES) sum_vectors(height, 1, bits, task, query, key_end, panel, d);
 }
 
@@ -212,8 +215,7 @@ static void prepare_query(const struct attention* step, float* query, const floa
     for (long d = 0; d < size; d++) query[d] *= step->key_scale[kv_head * size + d];
 }
 
-// Rows [row, row_end) of a share with the query heads of one key and value head.
-static void attend(const struct attention* step, long share, long kv_head, long row, long row_end) {
+static void attend_rows(const struct attention* step, long share, long kv_head, long row, long row_end) {
   long size = step->size, group = step->heads / step->kv_heads, start = first_row(step, share);
   long past = step->share_pasts[share], width = step->value_width;
   long most = step->is_causal ? past + row_end : step->limits[share], blocks = (most + LANES - 1) / LANES;
@@ -241,7 +243,7 @@ static void attend(const struct attention* step, long share, long kv_head, long 
   read_cache(&task, step->value_cache, value_base(step, share, kv_head), step->cache_bits, blocks, LANES * width, 1);
   for (long query = 0; query < task.count; query++) {
     long each = row + query / group, head = kv_head * group + query % group;
-    float* result = step->result + ((start + each) * step->heads + head) * size;
+    float* result = step->result + (start + each) * step->result_width + head * size;
     for (long d = 0; d < size; d += LANES) {
       floats x = load_floats(task.sums + query * width + d) / totals[query];
       if (step->cache_bits == 8) x *= load_some(step->value_scale + kv_head * size + d, size - d);
@@ -249,4 +251,12 @@ static void attend(const struct attention* step, long share, long kv_head, long 
     }
   }
   free(task.limits);
+}
+
+// Rows [row, row_end) of a share with the query heads of one key and value head, in tasks whose scores stay in the
+// second cache.
+static void attend(const struct attention* step, long share, long kv_head, long row, long row_end) {
+  long rows = MOST_QUERIES * step->kv_heads / step->heads;
+  if (rows < 1) rows = 1;
+  for (; row < row_end; row += rows) attend_rows(step, share, kv_head, row, row + rows < row_end ? row + rows : row_end);
 }

@@ -27,6 +27,7 @@ status* create_attention(const runtime* api, const kernel_info* info, struct att
   step->kv_heads = int_attribute(api, info, "kv_heads", step->heads);
   step->size = int_attribute(api, info, "head_size", 0);
   step->value_width = (step->size + 15) / 16 * 16;
+  step->result_width = step->heads * step->size;
   step->cache_bits = (int)int_attribute(api, info, "cache_bits", 32);
   step->scale = float_attribute(api, info, "scale", 1);
   step->epsilon = float_attribute(api, info, "epsilon", 0);

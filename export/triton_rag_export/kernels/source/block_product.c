@@ -74,7 +74,7 @@ static void run_blocks(const struct linear* layer, long row, long row_end, long 
       long height = (count - start) / (tiles - tile);
       floats results[TILE_ROWS * PANELS];
       WITH_HEIGHT(height, TILE_ROWS, multiply_blocks_tile(HEIGHT, &rows, start, weight, results))
-      for (long m = 0; m < height; m++) finish(layer, row + start + m, group, results + m * PANELS);
+      finish(layer, row + start, height, group, results);
       start += height;
     }
   }

@@ -19,9 +19,16 @@ ALWAYS_INLINE void multiply_bytes_tile(int rows, const int8_t* bytes, long width
   }
 }
 
-ALWAYS_INLINE floats scaled(const struct linear* layer, ints sum, int32_t row_sum, float row_scale, long column) {
-  floats x = __builtin_convertvector(sum - 128 * row_sum, floats);
-  return x * load_floats(layer->weight_scale + column) * row_scale;
+// What a row's products with sixteen columns from `column` on stand for.
+ALWAYS_INLINE floats scaled(const struct linear* layer, ints sum, const struct quantized* rows, long place, long column) {
+  sum -= 128 * rows->sums[place];
+  if (layer->weight_sums) {
+    ints weight_sum;
+    memcpy(&weight_sum, layer->weight_sums + column, sizeof weight_sum);
+    sum -= weight_sum * rows->zeros[place];
+  }
+  floats x = __builtin_convertvector(sum, floats);
+  return x * load_floats(layer->weight_scale + column) * rows->scales[place];
 }
 
 static void run_bytes(const struct linear* layer, long row, long row_end, long group, long group_end) {
@@ -34,13 +41,11 @@ static void run_bytes(const struct linear* layer, long row, long row_end, long g
       long height = (count - start) / (tiles - tile);
       ints sums[TILE_ROWS * PANELS];
       WITH_HEIGHT(height, TILE_ROWS, multiply_bytes_tile(HEIGHT, rows.bytes + start * width, width, weight, sums))
-      for (long m = 0; m < height; m++) {
-        floats products[PANELS];
-        for (int p = 0; p < PANELS; p++)
-          products[p] = scaled(layer, sums[m * PANELS + p], rows.sums[start + m], rows.scales[start + m],
-                               group * GROUP + p * LANES);
-        finish(layer, row + start + m, group, products);
-      }
+      floats products[TILE_ROWS * PANELS];
+      for (int p = 0; p < PANELS; p++)
+        for (long m = 0; m < height; m++)
+          products[m * PANELS + p] = scaled(layer, sums[m * PANELS + p], &rows, start + m, group * GROUP + p * LANES);
+      finish(layer, row + start, height, group, products);
       start += height;
     }
   }

@@ -4,4 +4,9 @@
 
 #include "attention.c"
 
-const struct compute COMPUTE = {.linear = run_linear, .store = store, .attend = attend};
+#include "embedding.c"
+
+#include "pooling.c"
+
+const struct compute COMPUTE = {.linear = run_linear, .finish_rows = finish_rows, .embed = embed,
+                                .pool = pool,         .store = store,             .attend = attend};

@@ -15,22 +15,31 @@
 
 enum activation { PLAIN = 0, SILU = 1, GELU_TANH = 2, RELU = 3, GELU = 4 };
 enum weights { FLOAT_WEIGHTS = 32, HALF_WEIGHTS = 16, BYTE_WEIGHTS = 8, BLOCK_WEIGHTS = 4 };
-enum norm { NO_NORM = 0, RMS_NORM = 1, LAYER_NORM = 2 };
+enum norm_kind { NO_NORM = 0, RMS_NORM = 1, LAYER_NORM = 2, FACTORS_ALONE = 3 };
 
-// result = activation(norm(rows) @ weight + bias) + residual; bytes are multiplied with one scale a row and a column.
+// What is done to a whole row: (row - mean) / deviation * weight + bias, less of it by its kind.
+struct norm {
+  enum norm_kind kind;
+  float epsilon;
+  const float* weight;  // (width)
+  const float* bias;    // (width), or none
+};
+
+// result = result_norm(activation(norm(rows) @ weight + bias) + residual); bytes are multiplied with one scale a row
+// and a column.
 // A gated layer's group holds GROUP / 2 gates and the ups of the same columns: activation(gate) * up.
 struct linear {
   long rows, inputs, outputs;
   enum weights weights;
-  enum norm norm;
   enum activation activation;
   int is_gated;
-  float epsilon;
+  struct norm norm, result_norm;
   const float* values;        // (rows, inputs)
-  const float* norm_weight;   // (inputs), with a norm
-  const float* norm_bias;     // (inputs), or none
   const void* weight;
   const float* weight_scale;  // (groups * GROUP), of bytes
+  // (groups * GROUP), sums of a column's bytes, where the bytes of a row lie around a zero point of its own; none:
+  // around zero.
+  const int32_t* weight_sums;
   const float* bias;          // (groups * GROUP), or none
   const float* residual;      // (rows, outputs), or none
   float* result;              // (rows, outputs)
@@ -57,12 +66,37 @@ struct attention {
   const float *key_scale, *value_scale; // (kv_heads, size), for a cache of bytes
   const float* bias;  // (heads, bias_width), or none: of a key d places behind its row at bias_width / 2 + d
   long bias_width;
-  float* result;                    // (rows, heads, size)
+  long result_width;  // floats from a row of results to the next
+  float* result;      // of the first row: (heads, size)
+};
+
+// Rows of tokens: what words and positions give, normalized.
+struct embedding {
+  long width;
+  enum weights weights;      // of the words: floats, halves, or signed bytes with a scale a word
+  struct norm norm;
+  const int32_t *ids, *places;  // (tokens)
+  const void* words;         // (vocabulary, width)
+  const float* word_scales;  // (vocabulary), of bytes
+  const float* positions;    // (places, width)
+  float* result;             // (tokens, width)
+};
+
+// One vector of the rows of a text: their mean or the first, and of length one if wanted.
+struct pooling {
+  long width;
+  int is_mean, is_normalized;
 };
 
 struct compute {
   // Rows [row, row_end) and groups of columns [group, group_end).
   void (*linear)(const struct linear* layer, long row, long row_end, long group, long group_end);
+  // Apply the norm of the result to rows [row, row_end), which are complete.
+  void (*finish_rows)(const struct linear* layer, long row, long row_end);
+  // Tokens [row, row_end).
+  void (*embed)(const struct embedding* embedding, long row, long row_end);
+  // The vector of a text's rows, (count, width).
+  void (*pool)(const struct pooling* pooling, const float* rows, long count, float* vector);
   // Write the keys and values of rows [row, row_end) of a share into the cache of one head.
   void (*store)(const struct attention* step, long share, long kv_head, long row, long row_end);
   // Attend with rows [row, row_end) of a share and the query heads of one key and value head.

@@ -28,9 +28,9 @@ static void run_floats(const struct linear* layer, long row, long row_end, long 
   int is_half = layer->weights == HALF_WEIGHTS;
   const float* values = layer->values + row * inputs;
   float* normal = NULL;
-  if (layer->norm != NO_NORM) {
+  if (layer->norm.kind != NO_NORM) {
     normal = malloc((size_t)(count * inputs) * sizeof(float));
-    for (long m = 0; m < count; m++) normalize(layer, values + m * inputs, normal + m * inputs);
+    for (long m = 0; m < count; m++) normalize(&layer->norm, inputs, values + m * inputs, normal + m * inputs);
     values = normal;
   }
   long tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
@@ -42,7 +42,7 @@ static void run_floats(const struct linear* layer, long row, long row_end, long 
       const float* first = values + start * inputs;
       if (is_half) WITH_HEIGHT(height, TILE_ROWS, multiply_floats_tile(HEIGHT, 1, first, inputs, weight, sums))
       else WITH_HEIGHT(height, TILE_ROWS, multiply_floats_tile(HEIGHT, 0, first, inputs, weight, sums))
-      for (long m = 0; m < height; m++) finish(layer, row + start + m, group, sums + m * PANELS);
+      finish(layer, row + start, height, group, sums);
       start += height;
     }
   }

@@ -15,8 +15,6 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 typedef float floats __attribute__((vector_size(64)));
-typedef float half_floats __attribute__((vector_size(32)));
-typedef float quarter_floats __attribute__((vector_size(16)));
 typedef int32_t ints __attribute__((vector_size(64)));
 typedef int8_t small_ints __attribute__((vector_size(16)));
 typedef uint8_t lines __attribute__((vector_size(64)));
@@ -54,7 +52,7 @@ ALWAYS_INLINE floats load_some(const float* from, long count) {
 
 ALWAYS_INLINE void store_some(float* to, floats values, long count) {
   if (count >= LANES)
-    store_floats(to, values);
+    store_floats(to, values);  // of a size known when this is compiled: no call
   else
     memcpy(to, &values, (size_t)count * sizeof(float));
 }
@@ -74,19 +72,23 @@ ALWAYS_INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
 
 ALWAYS_INLINE floats absolute(floats x) { return (floats)((ints)x & 0x7fffffff); }
 
+#define SWAP_EIGHTS(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define SWAP_FOURS(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define SWAP_TWOS(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+
 // Lanes are added in a tree of fixed order, so that a sum has the same bits on every path that comes here.
 ALWAYS_INLINE float sum_of_lanes(floats x) {
-  half_floats half = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
-                     __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
-  quarter_floats quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) +
-                           __builtin_shufflevector(half, half, 4, 5, 6, 7);
-  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+  x += SWAP_EIGHTS(x);
+  x += SWAP_FOURS(x);
+  x += SWAP_TWOS(x);
+  return x[0] + x[1];
 }
 
 ALWAYS_INLINE float largest_lane(floats x) {
-  float largest = x[0];
-  for (int i = 1; i < LANES; i++) largest = x[i] > largest ? x[i] : largest;
-  return largest;
+  x = larger(x, SWAP_EIGHTS(x));
+  x = larger(x, SWAP_FOURS(x));
+  x = larger(x, SWAP_TWOS(x));
+  return x[0] > x[1] ? x[0] : x[1];
 }
 
 // 1 / x to about one unit in the last place, by Newton's step where there is a first guess: a division takes the
@@ -103,6 +105,34 @@ ALWAYS_INLINE floats reciprocal(floats x) {
 // Round to the nearest whole number, halves to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the whole
 // number in the lowest bits.
 ALWAYS_INLINE ints rounded(floats x) { return (ints)(x + 12582912.0f) - 0x4b400000; }
+
+// Sixteen vectors as rows become columns.
+ALWAYS_INLINE void transpose(floats x[LANES]) {
+#pragma clang loop unroll(full)
+  for (int step = 8; step; step /= 2)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) {
+      if (i & step) continue;
+      floats a = x[i], b = x[i + step];
+      switch (step) {
+        case 8:
+          x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+          x[i + step] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+          break;
+        case 4:
+          x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+          x[i + step] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+          break;
+        case 2:
+          x[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+          x[i + step] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+          break;
+        default:
+          x[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+          x[i + step] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+      }
+    }
+}
 
 // e^x to about two units in the last place: 2^n times a polynomial (Cephes' coefficients) on |r| <= ln(2) / 2.
 ALWAYS_INLINE floats exponential(floats x) {

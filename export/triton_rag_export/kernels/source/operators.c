@@ -60,6 +60,15 @@ status* refuse(const runtime* api, const char* format, ...) {
   return CREATE_STATUS(INVALID_ARGUMENT, message);
 }
 
+status* check_lengths(const runtime* api, const char* name, const int32_t* lengths, long texts, long tokens) {
+  long sum = 0;
+  for (long text = 0; text < texts; text++) {
+    if (lengths[text] < 1) return refuse(api, "%s: text %ld has %d tokens; allowed: 1 or more", name, text, lengths[text]);
+    sum += lengths[text];
+  }
+  return sum == tokens ? NULL : refuse(api, "%s: the texts have %ld tokens, the input %ld", name, sum, tokens);
+}
+
 status* output_rows(const runtime* api, context* run, long rows, long width, float** data) {
   int64_t shape[2] = {rows, width};
   value* output = NULL;
@@ -128,7 +137,8 @@ status* RegisterCustomOps(session_options* options, const runtime_base* base) {
     task_count = (size_t)(cores > 0 ? cores : 1) * 2;
     status* failed = CREATE_DOMAIN("triton_rag", &shared);
     const struct custom_operator* all[] = {&linear_operator, &cached_attention_operator, &source_attention_operator,
-                                           &store_source_operator, &cross_attention_operator};
+                                           &store_source_operator, &cross_attention_operator, &embedding_operator,
+                                           &pooling_operator};
     for (size_t each = 0; each < sizeof all / sizeof all[0] && !failed; each++) failed = DOMAIN_ADD(shared, all[each]);
     if (failed) return failed;
   }

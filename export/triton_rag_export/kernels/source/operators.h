@@ -18,11 +18,13 @@ long input_dimension(const runtime* api, const context* run, size_t index, size_
 long int_attribute(const runtime* api, const kernel_info* info, const char* name, long otherwise);
 float float_attribute(const runtime* api, const kernel_info* info, const char* name, float otherwise);
 status* refuse(const runtime* api, const char* format, ...);
+// Refuse texts without tokens, or of another number of tokens in all than `tokens`.
+status* check_lengths(const runtime* api, const char* name, const int32_t* lengths, long texts, long tokens);
 // Memory for the first output, (rows, width).
 status* output_rows(const runtime* api, context* run, long rows, long width, float** data);
 
 extern const struct custom_operator linear_operator, cached_attention_operator, source_attention_operator,
-    store_source_operator, cross_attention_operator;
+    store_source_operator, cross_attention_operator, embedding_operator, pooling_operator;
 
 #define OPERATOR_FUNCTIONS                                                                       \
   .version = RUNTIME_VERSION, .name = operator_name, .provider = operator_provider,              \

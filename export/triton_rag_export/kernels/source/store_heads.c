@@ -70,17 +70,40 @@ ALWAYS_INLINE void write_row(const struct attention* step, int bits, const float
   }
 }
 
+// Sixteen keys and values of floats that nothing is done to, into a block of their own.
+static void store_block(const struct attention* step, const float* keys, const float* values, long block, long line) {
+  long size = step->size;
+  for (long d = 0; d < size; d += LANES) {
+    floats channels[LANES];
+    for (int row = 0; row < LANES; row++) channels[row] = load_some(keys + row * step->key_width + d, size - d);
+    transpose(channels);
+    for (long each = d; each < size && each < d + LANES; each++)
+      store_floats((float*)step->key_cache + block + each * LANES, channels[each - d]);
+  }
+  for (int row = 0; row < LANES; row++)
+    memcpy((float*)step->value_cache + line + row * step->value_width, values + row * step->key_width,
+           (size_t)size * sizeof(float));
+}
+
 static void store(const struct attention* step, long share, long kv_head, long row, long row_end) {
   long size = step->size, start = first_row(step, share);
   long keys = key_base(step, share, kv_head), values = value_base(step, share, kv_head);
-  for (; row < row_end; row++) {
+  int is_plain = step->cache_bits == 32 && !step->key_norm && !step->cosines;
+  while (row < row_end) {
     float key[size];
+    const float* from = step->keys + (start + row) * step->key_width + kv_head * size;
     const float* value = step->values + (start + row) * step->key_width + kv_head * size;
     long position = step->share_pasts[share] + row;
-    memcpy(key, step->keys + (start + row) * step->key_width + kv_head * size, (size_t)size * sizeof(float));
-    place_head(step, key, step->key_norm, position);
     long block = keys + position / LANES * LANES * size + position % LANES;
     long line = values + position * step->value_width;
+    if (is_plain && position % LANES == 0 && row_end - row >= LANES) {
+      store_block(step, from, value, block, line);
+      row += LANES;
+      continue;
+    }
+    memcpy(key, from, (size_t)size * sizeof(float));
+    place_head(step, key, step->key_norm, position);
+    row++;
     switch (step->cache_bits) {
       case 8: write_row(step, 8, key, value, kv_head, block, line); break;
       case 16: write_row(step, 16, key, value, kv_head, block, line); break;

@@ -158,8 +158,7 @@ class QueryEncoder:
     def _feeds(self, texts: Sequence[TokenIds]) -> Feeds:
         if self.settings.layout == "single":
             return {name: np.stack(texts) for name in self._input_names}
-        packed = pack(texts, self.settings.pad_id)
-        return {name: getattr(packed, name) for name in self._input_names}
+        return dict(pack(texts))
 
 
 def _check_range(field: str, values: npt.NDArray[np.int32], most: int) -> None:

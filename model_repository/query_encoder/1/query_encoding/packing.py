@@ -1,12 +1,11 @@
-"""Texts of different lengths as the graph reads them: tokens under one another, indexes to and from a grid.
+"""Texts of different lengths as the graph reads them, and which texts are one call.
 
-Linear layers and norms see `(tokens, width)` without any padding, so a short text costs what it is long.
-Attention alone needs a grid `(texts, longest)`; `grid` and `tokens` are the gather indexes between the two.
+The graph sees all tokens of a call under one another, `(tokens, width)`, without any padding: a text costs
+what it is long.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,53 +18,13 @@ TOKENS_ON_ALL_THREADS = 512
 TOKENS_ON_ONE_THREAD = 256
 """More tokens a call gain no speed: their activations leave a core's cache."""
 
-GRID_MULTIPLE = 4
-"""The pooling product adds four rows at a time: a grid of another width would round differently."""
 
-LEAST_TOKENS = 4
-"""A product with one row takes another path, which rounds differently."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackedTexts:
-    """One call's input; `tokens` counts real tokens and, in a very short call, some that fill up.
-
-    Attributes:
-        ids: `(tokens,)`.
-        positions: `(tokens,)`, from 0 in each text.
-        grid: `(texts, longest)` index into the tokens; 0 behind a text's end.
-        unpack: `(tokens,)` index into the flattened grid.
-        last: `(texts,)` each length minus one.
-        longest: scalar, the width of the grid.
-        weights: `(texts, 1, longest)` each token's share in its text's mean.
-    """
-
-    ids: TokenIds
-    positions: TokenIds
-    grid: TokenIds
-    unpack: TokenIds
-    last: TokenIds
-    longest: TokenIds
-    weights: npt.NDArray[np.float32]
-
-
-def pack(texts: Sequence[TokenIds], pad_id: int) -> PackedTexts:
-    """Lay out the token ids of at least one text, none of them empty."""
-    lengths = np.array([len(text) for text in texts], dtype=np.int32)
-    longest = -(-int(lengths.max()) // GRID_MULTIPLE) * GRID_MULTIPLE
-    columns = np.arange(longest, dtype=np.int32)
-    is_token = columns < lengths[:, None]  # (texts, longest)
-    starts = (np.cumsum(lengths) - lengths).astype(np.int32)
-    fill = max(0, LEAST_TOKENS - int(lengths.sum()))
-    return PackedTexts(
-        ids=np.concatenate([*texts, np.full(fill, pad_id)]).astype(np.int32),
-        positions=_filled(np.broadcast_to(columns, is_token.shape)[is_token], fill),
-        grid=np.where(is_token, starts[:, None] + columns, 0).astype(np.int32),
-        unpack=_filled(np.flatnonzero(is_token), fill),
-        last=lengths - 1,
-        longest=np.array(longest, dtype=np.int32),
-        weights=(is_token / lengths[:, None]).astype(np.float32)[:, None, :],
-    )
+def pack(texts: Sequence[TokenIds]) -> dict[str, TokenIds]:
+    """The graph's input of at least one text, none of them empty: `ids` (tokens,) and `lengths` (texts,)."""
+    return {
+        "ids": np.concatenate(texts, dtype=np.int32),
+        "lengths": np.array([len(text) for text in texts], dtype=np.int32),
+    }
 
 
 def even_tokens_a_call(tokens: int, threads: int) -> int:
@@ -95,7 +54,3 @@ def plan_calls(lengths: npt.NDArray[np.int64], tokens_a_call: int) -> Iterator[T
         tokens += int(lengths[index])
     if len(order):
         yield order[start:]
-
-
-def _filled(indexes: npt.NDArray[np.integer], fill: int) -> TokenIds:
-    return np.concatenate([indexes, np.zeros(fill)]).astype(np.int32)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from query_encoding.errors import EncoderFilesError
+from query_encoding.settings import KERNELS_FILE
 
 Feeds = dict[str, npt.NDArray[np.generic]]
 Vectors = npt.NDArray[np.float32]
@@ -37,7 +38,7 @@ class GraphSessions:
     def __init__(self, path: Path, threads: int) -> None:
         self.threads = threads or len(os.sched_getaffinity(0))
         self._path = path
-        self._wide = _session(path, self.threads)
+        self._wide = load_session(path, self.threads)
 
     @property
     def input_names(self) -> Sequence[str]:
@@ -61,16 +62,28 @@ class GraphSessions:
 
     @cached_property
     def _narrow(self) -> onnxruntime.InferenceSession:
-        return self._wide if self.threads == 1 else _session(self._path, 1)
+        return self._wide if self.threads == 1 else load_session(self._path, 1)
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def load_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A session over a graph, with our own operators where it was built with them.
+
+    Args:
+        path: the graph; the library of operators lies beside it.
+        threads: how many threads it uses; 0 takes all cores.
+
+    Raises:
+        EncoderFilesError: the graph is missing or cannot be loaded.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Threads that went on spinning after a call would take the cores of the steps that come next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    kernels = path.with_name(KERNELS_FILE)
     try:
+        if kernels.exists():
+            options.register_custom_ops_library(str(kernels))
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no public class
         raise EncoderFilesError(f"{path} cannot be loaded ({error}): build the repository again") from error

@@ -10,6 +10,8 @@ from query_encoding.errors import EncoderFilesError
 ENCODER_FILE = "encoder.json"
 GRAPH_FILE = "encoder.onnx"
 SERVING_FILE = "serving.json"
+KERNELS_FILE = "libtriton_rag_kernels.so"
+"""The library of operators beside the graph; `export` compiles it."""
 
 Layout = Literal["packed", "single"]
 Fingerprint = dict[str, str | int | bool]
