@@ -17,6 +17,7 @@ from triton_rag_export.graph.cache_scales import CacheScales, measure_cache_scal
 from triton_rag_export.graph.causal_graph import build_causal_graph
 from triton_rag_export.graph.causal_int4 import quantize_layers
 from triton_rag_export.graph.causal_model import CacheKind, CausalModel, GeneratorPrecision, LayerShape
+from triton_rag_export.graph.device_parts import install_device_parts
 from triton_rag_export.graph.end_tokens import end_token_ids_of
 from triton_rag_export.graph.factor_balance import balance_factors
 from triton_rag_export.graph.generator_quality import (
@@ -31,8 +32,8 @@ from triton_rag_export.graph.model_source import (
     load_causal_model,
     load_tokenizer,
 )
+from triton_rag_export.graph.onnx_builder import Device
 from triton_rag_export.graph.smoothing import measure_ranges, model_calls, smooth
-from triton_rag_export.kernels import install_kernels
 
 GRAPH_FILE = "generator.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -56,6 +57,7 @@ class CausalExport:
         held_out_texts: texts to judge the result by; default every fourth of the calibration texts, which is
             then not used to calibrate.
         cache: "fp32"; "fp16", half of the memory; "int8", a quarter, calibrated on the same texts.
+        device: what will run it, "cpu" or "cuda", which takes "fp32" and "fp16" alone.
     """
 
     precision: GeneratorPrecision
@@ -63,6 +65,7 @@ class CausalExport:
     calibration_texts: tuple[str, ...] = ()
     held_out_texts: tuple[str, ...] = ()
     cache: CacheKind = "fp32"
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +152,22 @@ def write_causal(
         positions=settings.context_tokens,
         cache=cache,
         cache_scales=cache_scales,
+        device=settings.device,
     )
     graph.save(folder / GRAPH_FILE, external=True)
-    install_kernels(folder)
+    kv_heads = tuple(shape.kv_heads for shape in model.layer_shapes())
+    install_device_parts(folder, {"cache": kv_heads}, model.head_size, cache, settings.device)
     CausalDescription(
         family=model.family,
         precision=settings.precision,
-        kv_heads=tuple(shape.kv_heads for shape in model.layer_shapes()),
+        kv_heads=kv_heads,
         head_size=model.head_size,
         vocabulary_size=model.vocabulary_size,
         end_token_ids=end_token_ids,
         context_tokens=settings.context_tokens,
         cache=cache,
         layer_channels=causal_layer_channels(model.layers),
+        device=settings.device,
     ).save(folder)
 
 

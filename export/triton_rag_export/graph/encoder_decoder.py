@@ -18,6 +18,7 @@ from triton_rag_export.graph.bart import FAMILIES as BART_FAMILIES
 from triton_rag_export.graph.bart import bart_sites, read_bart
 from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.decoder_step_graph import build_decoder_step_graph
+from triton_rag_export.graph.device_parts import install_device_parts
 from triton_rag_export.graph.encoder_decoder_model import EncoderDecoderLayerShape, EncoderDecoderModel
 from triton_rag_export.graph.encoder_decoder_quality import (
     SourceAndTarget,
@@ -40,10 +41,10 @@ from triton_rag_export.graph.model_source import (
     load_encoder_decoder_model,
     load_tokenizer,
 )
+from triton_rag_export.graph.onnx_builder import Device
 from triton_rag_export.graph.source_encoder_graph import build_source_encoder_graph
 from triton_rag_export.graph.t5 import FAMILIES as T5_FAMILIES
 from triton_rag_export.graph.t5 import read_t5, t5_sites
-from triton_rag_export.kernels import install_kernels
 
 TOKENIZER_FILE = "tokenizer.json"
 SOURCE_TOKENS = 512
@@ -71,6 +72,7 @@ class EncoderDecoderExport:
         held_out_texts: sources to judge the result by; default every fourth of the calibration texts, which
             is then not used to calibrate.
         cache: what keys and values are kept in, "fp32", or "fp16" in half of the memory.
+        device: what will run them, "cpu" or "cuda", which takes "fp32" and "fp16" alone.
     """
 
     precision: Precision
@@ -79,6 +81,7 @@ class EncoderDecoderExport:
     calibration_texts: tuple[str, ...] = ()
     held_out_texts: tuple[str, ...] = ()
     cache: CacheKind = "fp32"
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,9 @@ def export_encoder_decoder(
         balance_factors(model, pair_calls(calibration))
         described, sites = _described(model, settings)
         described = smooth_encoder_decoder(described, sites, measure_site_ranges(model, sites, calibration))
-    write_encoder_decoder(described, settings.precision, end_token_ids, folder, settings.cache)
+    write_encoder_decoder(
+        described, settings.precision, end_token_ids, folder, settings.cache, settings.device
+    )
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     quality = _compare(model, folder, held_out) if held_out else None
     if (
@@ -152,6 +157,7 @@ def write_encoder_decoder(
     end_token_ids: frozenset[int],
     folder: Path,
     cache: CacheKind = "fp32",
+    device: Device = "cpu",
 ) -> None:
     """Write a described model as it is: both graphs, their weights, and `generator.json`.
 
@@ -161,6 +167,7 @@ def write_encoder_decoder(
         end_token_ids: the tokens that end an answer.
         folder: an existing folder.
         cache: what keys and values are kept in, "fp32" or "fp16".
+        device: what will run the graphs.
 
     Raises:
         UnsupportedModelError: heads of different sizes, or a decoder layer that does not read the source.
@@ -174,17 +181,19 @@ def write_encoder_decoder(
             f"the decoder's heads have {sorted(sizes)} channels and {len(cross)} of its {len(layers)} layers "
             "read the source; allowed: heads of one size, and layers that all do; choose another model"
         )
-    encoder_graph = build_source_encoder_graph(model, precision=precision, cache=cache)
+    heads, cross_heads = (tuple(each.heads for each in attentions) for attentions in (own, cross))
+    head_size = sizes.pop()
+    encoder_graph = build_source_encoder_graph(model, precision=precision, cache=cache, device=device)
     encoder_graph.save(folder / ENCODER_FILE, external=True)
-    decoder_graph = build_decoder_step_graph(model, precision=precision, cache=cache)
+    decoder_graph = build_decoder_step_graph(model, precision=precision, cache=cache, device=device)
     decoder_graph.save(folder / DECODER_FILE, external=True)
-    install_kernels(folder)
+    install_device_parts(folder, {"cache": heads, "cross": cross_heads}, head_size, cache, device)
     EncoderDecoderDescription(
         family=model.family,
         precision=precision,
-        heads=tuple(attention.heads for attention in own),
-        cross_heads=tuple(attention.heads for attention in cross),
-        head_size=sizes.pop(),
+        heads=heads,
+        cross_heads=cross_heads,
+        head_size=head_size,
         vocabulary_size=model.vocabulary_size,
         start_token_ids=model.start_token_ids,
         end_token_ids=end_token_ids,
@@ -193,6 +202,7 @@ def write_encoder_decoder(
         layer_channels=stack_layer_channels(model.decoder),
         encoder_layer_channels=stack_layer_channels(model.encoder),
         cache=cache,
+        device=device,
     ).save(folder)
 
 
