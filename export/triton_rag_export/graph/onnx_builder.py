@@ -115,6 +115,10 @@ class GraphBuilder:
         self._add(name, operator, inputs, (made,), domain, attributes)
         return made
 
+    def operators(self) -> set[tuple[str, str]]:
+        """Domain and name of every operator that the graph has."""
+        return {(node.domain, node.op_type) for node in self._nodes}
+
     def size_bytes(self) -> int:
         """What all constants take together."""
         return sum(array.nbytes for array in self._constants.values())

@@ -41,6 +41,7 @@ class CausalDescription:
         layer_channels: channels that all operations of the widest layer give a row, added up.
         cache: what keys and values are kept in, "fp32", "fp16" or "int8".
         device: what the graph was built for, "cpu" or "cuda".
+        most_heads: of queries, the most that a layer has.
     """
 
     family: str
@@ -53,6 +54,7 @@ class CausalDescription:
     layer_channels: int
     cache: str = "fp32"
     device: str = CPU
+    most_heads: int = 0
 
     @classmethod
     def load(cls, folder: Path) -> Self:
