@@ -24,7 +24,11 @@ from triton_rag_export.graph.device_parts import (
     install_device_parts,
     save_graph,
 )
-from triton_rag_export.graph.encoder_decoder_model import EncoderDecoderLayerShape, EncoderDecoderModel
+from triton_rag_export.graph.encoder_decoder_model import (
+    EncoderDecoderLayerShape,
+    EncoderDecoderModel,
+    size_of_all_heads,
+)
 from triton_rag_export.graph.encoder_decoder_quality import (
     SourceAndTarget,
     greedy_targets,
@@ -176,18 +180,10 @@ def write_encoder_decoder(
     layers = model.decoder.layers
     own = [layer.attention for layer in layers]
     cross = [layer.cross_attention for layer in layers if layer.cross_attention is not None]
-    sizes = {attention.head_size for attention in (*own, *cross)}
-    if len(sizes) != 1 or len(cross) != len(layers):
-        raise UnsupportedModelError(
-            f"the decoder's heads have {sorted(sizes)} channels and {len(cross)} of its {len(layers)} layers "
-            "read the source; allowed: heads of one size, and layers that all do; choose another model"
-        )
+    head_size = size_of_all_heads(own, cross)
     heads, cross_heads = (tuple(each.heads for each in attentions) for attentions in (own, cross))
-    head_size = sizes.pop()
-    encoder_graph = build_source_encoder_graph(model, precision=precision, cache=cache, device=device)
-    save_graph(encoder_graph, folder / ENCODER_FILE)
-    decoder_graph = build_decoder_step_graph(model, precision=precision, cache=cache, device=device)
-    save_graph(decoder_graph, folder / DECODER_FILE)
+    for name, build in ((ENCODER_FILE, build_source_encoder_graph), (DECODER_FILE, build_decoder_step_graph)):
+        save_graph(build(model, precision=precision, cache=cache, device=device), folder / name)
     install_device_parts(folder, {"cache": heads, "cross": cross_heads}, head_size, cache, device)
     EncoderDecoderDescription(
         family=model.family,

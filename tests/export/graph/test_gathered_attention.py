@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from export.graph import tiny_causal_models as causal
@@ -14,7 +15,7 @@ from export.graph.test_encoder_decoder_graphs import LENGTHS
 from generation import SlotRows
 from generation.causal import CausalAdapter
 from generation.encoder_decoder import EncoderDecoderAdapter
-from generator_devices import PROVIDERS
+from generator_devices import NEEDS_CUDA, PROVIDERS
 from numpy.testing import assert_allclose
 from transformers import PreTrainedModel
 from triton_rag_export.graph.causal import CausalExport, write_causal
@@ -157,6 +158,27 @@ def test_a_tied_head_is_the_embedding(causal_adapter, tmp_path):
 
     table_bytes = 2 * causal.VOCABULARY * 72
     assert sizes[1] - sizes[0] >= table_bytes
+
+
+@pytest.mark.gpu
+@NEEDS_CUDA
+def test_no_node_of_a_graph_falls_back_to_the_cpu(tmp_path):
+    for name in ("causal", "pair"):
+        (tmp_path / name).mkdir()
+    write_causal(
+        causal.described(causal.tiny_qwen3()),
+        CausalExport("fp16", causal.CONTEXT_TOKENS, cache="fp16", device="cuda"),
+        frozenset({2}),
+        tmp_path / "causal",
+    )
+    described = encoder_decoder.described(encoder_decoder.tiny_flan())
+    write_encoder_decoder(described, "fp16", frozenset({2}), tmp_path / "pair", "fp16", "cuda")
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+
+    for graph in tmp_path.glob("*/*.onnx"):
+        session = ort.InferenceSession(graph, options, providers=["CUDAExecutionProvider"])
+        assert session.get_providers()[0] == "CUDAExecutionProvider"
 
 
 def _weight_types(path: Path) -> dict[str, set[int]]:

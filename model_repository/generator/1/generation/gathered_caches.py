@@ -136,7 +136,10 @@ class GatheredCaches:
         positions = np.repeat(pasts, lengths) + within
         longest = int(lengths.max())
         steps = np.minimum(np.arange(longest), lengths[:, None] - 1)  # (shares, longest)
-        return packed_inputs(rows) | {
+        packed = packed_inputs(rows)
+        if not len(packed["output_rows"]):  # not every kernel of a GPU takes no rows at all
+            packed["output_rows"] = np.zeros(1, np.int64)
+        return packed | {
             "positions": positions,
             "places": np.repeat(first_places, lengths) + positions,
             "to_shares": starts[:, None] + steps,

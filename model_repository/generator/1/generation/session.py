@@ -42,6 +42,8 @@ def load_session(
     """
     if device == CUDA and not has_cuda():
         raise _no_gpu(path, f"the onnxruntime at hand has {', '.join(ort.get_available_providers())} alone")
+    if device == CUDA:
+        ort.preload_dlls()  # of CUDA and cuDNN, where pip installed them
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # Shapes change from step to step: a plan of the memory for each would grow without end.

@@ -67,11 +67,13 @@ class CacheBinding:
         Args:
             inputs: everything but the caches, by name.
             logits: where the scores go, (outputs of all slots, vocabulary), contiguous; None for a graph
-                without.
+                without. Scores of a row that nobody asked for go nowhere.
         """
         for name, array in inputs.items():
             self._io_binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         if logits is not None:
+            if len(logits) != len(inputs["output_rows"]):
+                logits = np.empty((len(inputs["output_rows"]), logits.shape[1]), logits.dtype)
             self._io_binding.bind_output("logits", "cpu", 0, logits.dtype, logits.shape, logits.ctypes.data)
         # Both wait for nothing on a CPU.
         self._io_binding.synchronize_inputs()
