@@ -1,4 +1,4 @@
-"""Ours: the exported INT8 graph behind the engine, as `generator` serves it.
+"""Ours: the exported graph behind the engine, as `generator` serves it: INT8 on a CPU, or "fp16 cuda" on a GPU.
 
 The engine counts tokens by text deltas, as its clients see them: where the first text holds several tokens,
 `first_tokens` says so.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SERVED = Path(__file__).resolve().parents[2] / "model_repository" / "generator" / "1"
 LONGEST_ANSWER = 256
 CACHE: Literal["fp16"] = "fp16"
-"""What a recipe chooses by default for INT8."""
+"""What a recipe chooses by default for INT8 and FP16."""
 
 SOURCES, SOURCE_CHARACTERS = 16, 1500
 """How many texts calibrate an encoder-decoder model, and how long each is."""
@@ -34,7 +34,7 @@ def prepare(model: ModelFiles, folder: Path, precision: str) -> None:
 
     texts = tuple(pydoc_data.topics.topics[topic] for topic in sorted(pydoc_data.topics.topics))
     export = _export_causal if model.gguf else _export_encoder_decoder
-    report = export(ModelSource("benchmark", model.folder), precision, texts, folder)
+    report = export(ModelSource("benchmark", model.folder), *_precision_and_device(precision), texts, folder)
     print(
         f"ours {precision}: KL to transformers {report.kl:.4f}, top-1 agreement {report.top1_agreement:.3f}"
     )
@@ -43,14 +43,21 @@ def prepare(model: ModelFiles, folder: Path, precision: str) -> None:
     description.write_text(json.dumps({**fields, "end_token_ids": []}), encoding="utf-8")
 
 
-def _export_causal(source: Any, precision: Any, texts: tuple[str, ...], folder: Path) -> Any:
+def _precision_and_device(precision: str) -> tuple[Any, Any]:
+    precision, _, device = precision.partition(" ")
+    return precision, device or "cpu"
+
+
+def _export_causal(source: Any, precision: Any, device: Any, texts: tuple[str, ...], folder: Path) -> Any:
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
-    settings = CausalExport(precision, context_tokens=2048, calibration_texts=texts, cache=CACHE)
+    settings = CausalExport(precision, 2048, calibration_texts=texts, cache=CACHE, device=device)
     return export_causal(source, settings, folder)
 
 
-def _export_encoder_decoder(source: Any, precision: Any, texts: tuple[str, ...], folder: Path) -> Any:
+def _export_encoder_decoder(
+    source: Any, precision: Any, device: Any, texts: tuple[str, ...], folder: Path
+) -> Any:
     from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
 
     texts = tuple(text[:SOURCE_CHARACTERS] for text in texts[:SOURCES])
@@ -60,6 +67,7 @@ def _export_encoder_decoder(source: Any, precision: Any, texts: tuple[str, ...],
         target_tokens=LONGEST_ANSWER,
         calibration_texts=texts,
         cache=CACHE,
+        device=device,
     )
     return export_encoder_decoder(source, settings, folder)
 
