@@ -8,6 +8,7 @@ figure.
 Every contender has a process of its own, which is stopped while it is not its turn. Every round gives all of
 them the same prompts, never seen before, and medians of the rounds are printed. Decoding is greedy, and
 answers end by count. Peers that cannot run here are named with the reason. The last line is one JSON object.
+With `--device cuda` ours takes part on a GPU in FP16 as well; peers on a GPU there are none yet.
 
     pip install 'triton-rag[export,serve,cpu,dev,bench]'
     python benchmarks/generator.py --rounds 7
@@ -35,7 +36,7 @@ import triton_rag_export  # noqa: F401  (makes the served packages importable)
 from generator_floors import Floors, measure_machine
 from generator_measures import Turn, Turns
 from generator_models import causal_model, encoder_decoder_model
-from generator_peers import CONTENDERS, ENCODER_DECODERS, OURS, SLOTS, ModelFiles, Peer
+from generator_peers import CONTENDERS, ENCODER_DECODERS, ON_CUDA, OURS, SLOTS, ModelFiles, Peer
 from generator_report import print_case, print_machine, print_targets
 from generator_worker import Worker, WorkerError, prepare, run_apart
 from generator_workloads import NEW_TOKENS, Texts, Workloads, sources
@@ -140,9 +141,10 @@ class Run:
     def _workers(self, peers: dict[str, Peer], model: ModelFiles, folder: Path) -> dict[str, Worker]:
         """Those contenders that can be prepared and loaded."""
         workers = {}
-        for name, peer in peers.items():
+        on_device = ON_CUDA if self._options.device == "cuda" else {}
+        for name, peer in (peers | on_device).items():
             if (
-                not name.startswith(OURS)
+                peer.module != CONTENDERS[OURS].module
                 and self._options.peers
                 and not any(part in name for part in self._options.peers)
             ):
@@ -241,7 +243,7 @@ def _memory(folder: Path, prompts: list[list[int]], threads: int) -> dict[str, f
 def _folder(name: str, peer: Peer, parent: Path) -> Path:
     """Where a contender is prepared; ours moves on with the code that exports it."""
     slug = name.replace(" ", "-").lower()
-    if not name.startswith(OURS):
+    if peer.module != CONTENDERS[OURS].module:
         return parent / slug
     digest = hashlib.sha256()
     for path in sorted((ROOT / "export" / "triton_rag_export" / "graph").glob("*.py")):
@@ -271,6 +273,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
     parser.add_argument(
         "--peers", nargs="*", metavar="PART", help="only peers with this in their names; default: all"
+    )
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cpu", help="cuda: ours takes part on a GPU as well"
     )
     parser.add_argument("--rounds", type=int, default=7, help="how often each contender runs each case")
     parser.add_argument("--quick", action="store_true", help="one round, to see that everything runs")

@@ -14,6 +14,7 @@ __all__ = [
     "CONTENDERS",
     "CONTEXT_TOKENS",
     "ENCODER_DECODERS",
+    "ON_CUDA",
     "OURS",
     "REFERENCE",
     "SLOTS",
@@ -45,3 +46,6 @@ ENCODER_DECODERS = {
     REFERENCE: Peer("torch_encoder_decoder", "fp32", 32),
     "ctranslate2 int8": Peer("ctranslate2_translator", "int8", 8),
 }
+
+ON_CUDA = {"ours fp16 on CUDA": Peer("triton_rag", "fp16 cuda", 16)}
+"""Takes part with `--device cuda`."""

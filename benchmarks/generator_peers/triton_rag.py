@@ -1,4 +1,4 @@
-"""Ours: the exported INT8 graph behind the engine, as `generator` serves it.
+"""Ours: the exported graph behind the engine, as `generator` serves it: INT8 on a CPU, or FP16 on a GPU.
 
 The engine counts tokens by text deltas, as its clients see them: where the first text holds several tokens,
 `first_tokens` says so.
@@ -29,15 +29,21 @@ class Settings:
         precision: of the weights.
         cache: what keys and values are kept in.
         prefill_chunk: prompt tokens of a step.
+        device: what runs the graph.
     """
 
-    precision: Literal["int8"] = "int8"
+    precision: Literal["int8", "fp16"] = "int8"
     cache: Literal["fp16", "int8"] = "fp16"
     prefill_chunk: int = 128
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
-SETTINGS = {"int8": Settings(), "int8-throughput": Settings(cache="int8", prefill_chunk=512)}
-"""By default, and where throughput counts more than the pause that a long prompt makes in running answers."""
+SETTINGS = {
+    "int8": Settings(),
+    "int8-throughput": Settings(cache="int8", prefill_chunk=512),
+    "fp16 cuda": Settings("fp16", device="cuda"),
+}
+"""By default; where throughput counts more than the pauses that long prompts make in answers; on a GPU."""
 
 SOURCES, SOURCE_CHARACTERS = 16, 1500
 """How many texts calibrate an encoder-decoder model, and how long each is."""
@@ -65,7 +71,11 @@ def _export_causal(source: Any, chosen: Settings, texts: tuple[str, ...], folder
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
     settings = CausalExport(
-        chosen.precision, context_tokens=2048, calibration_texts=texts, cache=chosen.cache
+        chosen.precision,
+        context_tokens=2048,
+        calibration_texts=texts,
+        cache=chosen.cache,
+        device=chosen.device,
     )
     return export_causal(source, settings, folder)
 
@@ -80,6 +90,7 @@ def _export_encoder_decoder(source: Any, chosen: Settings, texts: tuple[str, ...
         target_tokens=LONGEST_ANSWER,
         calibration_texts=texts,
         cache="fp16",
+        device=chosen.device,
     )
     return export_encoder_decoder(source, settings, folder)
 

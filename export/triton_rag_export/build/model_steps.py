@@ -75,7 +75,7 @@ def generator_graph(
 ) -> Artifact:
     """Export the generator, calibrated and compared over passages of the corpus."""
     is_encoder_decoder = model.is_encoder_decoder
-    settings = recipe.model_dump(mode="json", include={"precision", "context_tokens", "cache"})
+    settings = recipe.model_dump(mode="json", include={"device", "precision", "context_tokens", "cache"})
     if is_encoder_decoder:  # the answer has a room of its own
         settings["max_tokens"] = context.recipe.serving.max_tokens
 
@@ -84,6 +84,8 @@ def generator_graph(
         export = _encoder_decoder_report if is_encoder_decoder else _causal_report
         report = dataclasses.asdict(export(context, model, recipe, texts, folder))
         note = f"{report['precision']}, {report['size_bytes'] / 1e6:,.0f} MB"
+        if recipe.device == "cuda":
+            note += f", for the CUDA provider{_unchecked(report)}"
         if report["kl"] is not None:
             note += f", KL {report['kl']:.4f} and top-1 agreement {report['top1_agreement']:.3f} to fp32"
         return {**report, "note": note}
@@ -94,7 +96,8 @@ def generator_graph(
             "model": model.fingerprint,
             "settings": settings,
             "passages": passages.facts[CONTENT],
-            "kernels": kernel_fingerprint(),
+            "kernels": kernel_fingerprint() if recipe.device == "cpu" else None,
+            "checked_on": _checking_device(recipe),
         },
         make,
         code=[f"triton_rag_export.graph.{'encoder_decoder' if is_encoder_decoder else 'causal'}"],
@@ -104,13 +107,32 @@ def generator_graph(
     )
 
 
+def _checking_device(recipe: GeneratorRecipe) -> str:
+    if recipe.device == "cpu":
+        return "cpu"
+    from triton_rag_export.graph.device_parts import checking_device
+
+    return checking_device(recipe.device)
+
+
+def _unchecked(report: dict[str, Any]) -> str:
+    """What a build says of a graph for a GPU that no GPU has run."""
+    if report["checked_on"] == "cuda":
+        return ""
+    return " (checked on the CPU provider only: the onnxruntime at hand has no CUDA provider)"
+
+
 def _causal_report(
     context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, texts: tuple[str, ...], folder: Path
 ) -> "CausalReport":
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
     export = CausalExport(
-        recipe.precision, recipe.context_tokens, calibration_texts=texts, cache=recipe.cache_kind
+        recipe.precision,
+        recipe.context_tokens,
+        calibration_texts=texts,
+        cache=recipe.cache_kind,
+        device=recipe.device,
     )
     return export_causal(model.source, export, folder)
 
@@ -132,6 +154,7 @@ def _encoder_decoder_report(
         target_tokens=context.recipe.serving.max_tokens,
         calibration_texts=texts,
         cache=recipe.cache_kind,
+        device=recipe.device,
     )
     return export_encoder_decoder(model.source, export, folder)
 
@@ -151,7 +174,7 @@ def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorReci
         "prompt",
         {
             "model": model.fingerprint,
-            "generator": recipe.model_dump(mode="json", exclude={"model", "precision", "cache"}),
+            "generator": recipe.model_dump(mode="json", exclude={"model", "device", "precision", "cache"}),
             "serving": serving.model_dump(mode="json"),
         },
         make,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from generation.adapter import SlotRows
-from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
+from generation.blocked_caches import BlockedCaches
 from generation.causal import CausalDescription
 from generation.session import load_session
+from generation.slot_caches import CacheBinding
 
 from triton_rag_export.graph.linear import Floats
 
@@ -48,7 +49,7 @@ def measure_cache_scales(graph: Path, sequences: Sequence[Sequence[int]]) -> Cac
     keys = [np.zeros(heads * width, np.float32) for heads in description.kv_heads]
     values = [np.zeros_like(largest) for largest in keys]
     for sequence in sequences:
-        binding.run(step_inputs([SlotRows(0, tuple(sequence), 0, 1)]), logits)
+        binding.run(caches.step_inputs([SlotRows(0, tuple(sequence), 0, 1)]), logits)
         for index in range(len(keys)):
             new_keys = np.asarray(caches.keys_of(index, 0, len(sequence)), np.float32)
             new_values = np.asarray(caches.values_of(index, 0, len(sequence)), np.float32)

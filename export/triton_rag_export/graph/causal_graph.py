@@ -18,13 +18,18 @@ from triton_rag_export.graph.attention_nodes import (
     Caches,
     StepInputs,
     cached_attention_node,
+    declare_step,
 )
 from triton_rag_export.graph.cache_scales import CacheScales
 from triton_rag_export.graph.causal_model import CacheKind, CausalModel, DecoderLayer, GeneratorPrecision
+from triton_rag_export.graph.gathered_attention import GatheredStep
 from triton_rag_export.graph.layer_nodes import embedding_node, gated_node, joined_node, layer_node
 from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.linear_node import Activation, Norm
-from triton_rag_export.graph.onnx_builder import GraphBuilder
+from triton_rag_export.graph.onnx_builder import Device, GraphBuilder
+
+# RMSNormalization and RotaryEmbedding are standard since opset 23.
+OPSET = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class _Build:
     precision: GeneratorPrecision
     cache: CacheKind
     cache_scales: CacheScales | None
-    step: StepInputs
+    step: StepInputs | GatheredStep
     rotary: tuple[str, str]
 
     def norm(self, weight: Floats) -> Norm:
@@ -51,6 +56,7 @@ def build_causal_graph(
     positions: int,
     cache: CacheKind = "fp32",
     cache_scales: CacheScales | None = None,
+    device: Device = "cpu",
 ) -> GraphBuilder:
     """Build the graph of one step.
 
@@ -62,17 +68,22 @@ def build_causal_graph(
 
     Outputs: `logits` (O, vocabulary).
 
+    For a GPU the graph is of standard operators, what says where rows belong are the inputs of
+    `GatheredStep`, caches are tables (`cache_lines`), and `present_...` of each is an output, to be bound to
+    its memory.
+
     Args:
         model: the model.
-        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8"; "int4", the
-            layers as `quantize_layers` leaves them and the head in INT8.
+        precision: "fp32"; "fp16", weights stored in half the bytes and, on a CPU, computed in FP32; "int8";
+            "int4", the layers as `quantize_layers` leaves them and the head in INT8.
         positions: how many positions the rotary tables hold: the longest text.
         cache: what keys and values are kept in.
         cache_scales: of a cache in "int8".
+        device: what will run it; "cuda" takes "fp32" and "fp16" alone, for the cache too.
     """
-    graph = GraphBuilder("causal_step")
+    graph = GraphBuilder("causal_step", opset=OPSET, device=device)
     token_ids = graph.input("token_ids", np.int64, ["rows"])
-    step = StepInputs.declare(graph)
+    step = declare_step(graph)
     output_rows = graph.input("output_rows", np.int64, ["output_rows"])
     cosines, sines = model.rotary.tables(positions)
     rotary = (

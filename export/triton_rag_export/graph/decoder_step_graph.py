@@ -14,6 +14,8 @@ from triton_rag_export.graph.attention_nodes import (
     StepInputs,
     cached_attention_node,
     cross_attention_node,
+    declare_sources,
+    declare_step,
 )
 from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.encoder_decoder_blocks import (
@@ -33,8 +35,9 @@ from triton_rag_export.graph.encoder_decoder_model import (
     TransformerLayer,
 )
 from triton_rag_export.graph.factors import with_bias
+from triton_rag_export.graph.gathered_attention import GatheredSource, GatheredStep
 from triton_rag_export.graph.linear import LinearWeights, Precision
-from triton_rag_export.graph.onnx_builder import GraphBuilder
+from triton_rag_export.graph.onnx_builder import Device, GraphBuilder
 
 OPSET = 23
 
@@ -43,12 +46,12 @@ OPSET = 23
 class _Step:
     """Names of what every layer's attention reads."""
 
-    shares: StepInputs
-    source_lengths: str
+    shares: StepInputs | GatheredStep
+    sources: str | GatheredSource
 
 
 def build_decoder_step_graph(
-    model: EncoderDecoderModel, *, precision: Precision, cache: CacheKind = "fp32"
+    model: EncoderDecoderModel, *, precision: Precision, cache: CacheKind = "fp32", device: Device = "cpu"
 ) -> GraphBuilder:
     """Build the graph of one step.
 
@@ -62,16 +65,20 @@ def build_decoder_step_graph(
 
     Outputs: `logits` (O, vocabulary).
 
+    For a GPU what says where rows belong are the inputs of `GatheredStep` and `GatheredSource`, caches are
+    tables (`cache_lines`), and `present_key_cache_<layer>` and `present_value_cache_<layer>` are outputs, to
+    be bound to their memory.
+
     Args:
         model: the model.
-        precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8".
+        precision: "fp32"; "fp16", weights stored in half the bytes and, on a CPU, computed in FP32; "int8".
         cache: what keys and values are kept in, "fp32" or "fp16".
+        device: what will run it; "cuda" takes "fp32" and "fp16" alone.
     """
-    graph = GraphBuilder("decoder_step", opset=OPSET)
+    graph = GraphBuilder("decoder_step", opset=OPSET, device=device)
     token_ids = graph.input("token_ids", np.int64, ["rows"])
     positions = graph.input("positions", np.int64, ["rows"])
-    shares = StepInputs.declare(graph)
-    step = _Step(shares, graph.input("source_lengths", np.int32, ["shares"]))
+    step = _Step(declare_step(graph, positions), declare_sources(graph))
     output_rows = graph.input("output_rows", np.int64, ["output_rows"])
 
     def own_positions(table: str) -> str:
@@ -130,7 +137,7 @@ def _attend_to_source(
         graph,
         linear(build, rows, attention.query, "cross_query", norm=norm),
         step.shares,
-        step.source_lengths,
+        step.sources,
         shape_of(attention),
         Caches.declare(graph, f"cross_{index}", attention.heads, attention.head_size, build.cache),
     )

@@ -5,11 +5,13 @@ like any other, and any linear layer may be of two factors (`factors`). Weights 
 `rows @ weight`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from triton_rag_export.errors import UnsupportedModelError
 from triton_rag_export.graph.factors import Linear, width_of
 from triton_rag_export.graph.linear import Floats
 
@@ -214,3 +216,18 @@ class EncoderDecoderModel:
 
 def _rows(table: Floats | None) -> int | None:
     return None if table is None else int(np.shape(table)[0])
+
+
+def size_of_all_heads(own: Sequence[Attention], cross: Sequence[Attention]) -> int:
+    """Channels of a head, the same in every layer: caches have one size of head, for the source too.
+
+    Raises:
+        UnsupportedModelError: heads of different sizes, or a decoder layer that does not read the source.
+    """
+    sizes = {attention.head_size for attention in (*own, *cross)}
+    if len(sizes) != 1 or len(cross) != len(own):
+        raise UnsupportedModelError(
+            f"the decoder's heads have {sorted(sizes)} channels and {len(cross)} of its {len(own)} layers "
+            "read the source; allowed: heads of one size, and layers that all do; choose another model"
+        )
+    return sizes.pop()

@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from generation.adapter import ModelAdapter, SlotRows
 
+from triton_rag_export.errors import BuildError
 from triton_rag_export.graph.linear import Floats
 
 ROWS_A_STEP = 128
+LARGEST_FP32_KL = 1e-5
+"""FP32 and transformers differ by rounding alone, around 1e-9; more means that the graph is wrong."""
 
 Logits = Callable[[Sequence[int]], Floats]
 """Gives, for a sequence of token ids, the logits at every position, (tokens, vocabulary)."""
@@ -55,6 +58,19 @@ def compare_generators(
         agreements.append(expected.argmax(axis=1) == given.argmax(axis=1))
     divergence, agreement = np.concatenate(divergences), np.concatenate(agreements)
     return GeneratorQuality(float(divergence.mean()), float(agreement.mean()), divergence.size)
+
+
+def check_exact(model_name: str, quality: GeneratorQuality) -> None:
+    """Refuse a generator in FP32 that says something else than what it was made from.
+
+    Raises:
+        BuildError: they differ by more than rounding.
+    """
+    if quality.kl > LARGEST_FP32_KL:
+        raise BuildError(
+            f"model {model_name!r}: the divergence of the graph from transformers is {quality.kl:.2g}; "
+            f"allowed: {LARGEST_FP32_KL}; please report this model"
+        )
 
 
 def torch_logits(model: Any) -> Logits:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from triton_rag_export.graph.factors import FactorizedWeights, Linear
+from triton_rag_export.graph.gpu_linear import gpu_linear_node
 from triton_rag_export.graph.linear import Floats, LinearWeights
 from triton_rag_export.graph.linear_node import Activation, Factors, Norm, linear_node
 from triton_rag_export.graph.onnx_builder import GraphBuilder
@@ -31,14 +32,16 @@ def layer_node(
     norm: Norm | Factors | None = None,
     has_zero_points: bool = False,
     activation: Activation = Activation.NONE,
+    is_gated: bool = False,
     residual: str = "",
     result_norm: Norm | None = None,
     label: str = "linear",
     output: str = "",
 ) -> str:
     """A linear layer of one node, or two where it is factorized; arguments as those of `linear_node`."""
+    plain_node = gpu_linear_node if graph.device == "cuda" else linear_node
     if isinstance(layer, FactorizedWeights):
-        rows = linear_node(
+        rows = plain_node(
             graph,
             rows,
             layer.first,
@@ -48,7 +51,7 @@ def layer_node(
             label=f"{label}_first",
         )
         layer, norm, has_zero_points = layer.second, None, False
-    return linear_node(
+    return plain_node(
         graph,
         rows,
         layer,
@@ -56,6 +59,7 @@ def layer_node(
         norm=norm,
         has_zero_points=has_zero_points,
         activation=activation,
+        is_gated=is_gated,
         residual=residual,
         result_norm=result_norm,
         label=label,
@@ -77,7 +81,7 @@ def gated_node(
     """`activation(gate(norm(rows))) * up(norm(rows))`, in one node unless a layer is factorized."""
     if isinstance(gate, LinearWeights) and isinstance(up, LinearWeights):
         both = side_by_side([gate, up])
-        return linear_node(
+        return layer_node(
             graph,
             rows,
             both,
@@ -106,7 +110,7 @@ def joined_node(
     """What layers that read the same rows give, side by side: one node unless one is factorized."""
     plain = [layer for layer in layers if isinstance(layer, LinearWeights)]
     if len(plain) == len(layers):
-        return linear_node(graph, rows, side_by_side(plain), precision=precision, norm=norm, label=label)
+        return layer_node(graph, rows, side_by_side(plain), precision=precision, norm=norm, label=label)
     parts = [
         layer_node(graph, rows, layer, precision=precision, norm=norm, label=f"{label}_{number}")
         for number, layer in enumerate(layers)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ EXTERNAL_ABOVE_BYTES = 1 << 30
 _EXTERNAL_LEAST_BYTES = 4096
 _PAGE_BYTES = 4096
 
+Device = Literal["cpu", "cuda"]
 Shape = Sequence[int | str]
 Attribute = int | float | str | Sequence[int] | Sequence[float]
 
@@ -36,11 +37,13 @@ class GraphBuilder:
     Args:
         name: the graph's name.
         opset: version of the standard operators.
+        device: what will run the graph: a CPU our own operators, a GPU standard ones.
     """
 
-    def __init__(self, name: str, *, opset: int = OPSET) -> None:
+    def __init__(self, name: str, *, opset: int = OPSET, device: Device = "cpu") -> None:
         self.name = name
         self.opset = opset
+        self.device = device
         self._scopes: list[str] = []
         self._names: dict[str, int] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -80,6 +83,10 @@ class GraphBuilder:
             self._constants[name] = values
         return self._constant_names[key]
 
+    def constant_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a stored array."""
+        return self._constants[name].shape
+
     def apply(
         self,
         operator: str,
@@ -106,6 +113,10 @@ class GraphBuilder:
         made = self._claim(output) if output else name
         self._add(name, operator, inputs, (made,), domain, attributes)
         return made
+
+    def operators(self) -> set[tuple[str, str]]:
+        """Domain and name of every operator that the graph has."""
+        return {(node.domain, node.op_type) for node in self._nodes}
 
     def size_bytes(self) -> int:
         """What all constants take together."""

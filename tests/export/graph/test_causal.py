@@ -6,6 +6,7 @@ import pytest
 from export.graph.tiny_causal_models import CONTEXT_TOKENS, VOCABULARY, random_tokens, tiny_llama
 from generation import SlotRows
 from generation.causal import CausalAdapter, CausalDescription
+from generation.session import has_cuda
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -47,6 +48,38 @@ def test_an_export_is_complete_and_says_how_close_it_is(precision, source, tmp_p
     assert report.compared_tokens == 100  # every fourth of eight texts of fifty tokens
     assert report.kl < {"fp32": 1e-9, "fp16": 1e-4, "int8": 0.05, "int4": 1.5}[precision]
     assert report.top1_agreement > {"fp32": 0.999, "fp16": 0.98, "int8": 0.8, "int4": 0.3}[precision]
+
+
+@pytest.mark.parametrize(("precision", "largest_kl"), [("fp32", 1e-9), ("fp16", 1e-3)])
+def test_an_export_for_a_gpu_says_what_it_was_checked_on(precision, largest_kl, source, tmp_path):
+    settings = CausalExport(precision, CONTEXT_TOKENS, TEXTS, cache=precision, device="cuda")
+    report = export_causal(source, settings, tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "generator.onnx",
+        "generator.onnx.data",
+        "copy_cache.onnx",
+        "generator.json",
+        "tokenizer.json",
+    }
+    assert (report.device, report.checked_on) == ("cuda", "cuda" if has_cuda() else "cpu")
+    assert report.kl < largest_kl
+    assert CausalDescription.load(tmp_path).device == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precision": "int8"}, 'precision is "int8" with device "cuda"; allowed: "fp32", "fp16"'),
+        ({"precision": "int4"}, 'precision is "int4"'),
+        ({"precision": "fp16", "cache": "int8"}, 'cache is "int8"'),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_refused(settings, message, source, tmp_path):
+    export = CausalExport(context_tokens=CONTEXT_TOKENS, calibration_texts=TEXTS, device="cuda", **settings)
+
+    with pytest.raises(BuildError, match=message):
+        export_causal(source, export, tmp_path)
 
 
 def test_an_int8_cache_is_calibrated_and_judged(source, tmp_path):

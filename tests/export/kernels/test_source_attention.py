@@ -60,7 +60,6 @@ def store_session(operators: Operators, head_size: int, kind: str = "fp32") -> o
     caches = Caches.declare(graph, "cache_0", HEADS, head_size, kind)
     slot = graph.input("slot", np.int32, ["shares"])
     store_source_node(graph, rows, shape_of(head_size), caches, slot, "written")
-    graph.output("written", np.float32, [1, 1])
     return operators.session(graph)
 
 

@@ -112,6 +112,31 @@ def test_keys_that_do_not_fit_each_other_are_refused(tmp_path: Path, tables: str
     assert f": {key} = (not given): not allowed; allowed: " in fault(tmp_path, MINIMAL + tables + "\n")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("precision", "int8", '"fp32" or "fp16"'),
+        ("precision", "int4", '"fp32" or "fp16"'),
+        ("cache", "int8", '"auto", "fp32" or "fp16"'),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_refused(tmp_path: Path, key: str, value: str, allowed: str) -> None:
+    tables = f'[generator]\ndevice = "cuda"\n{key} = "{value}"\n'
+    expected = f'generator.{key} = "{value}": not allowed; allowed: {allowed} with generator.device = "cuda"'
+    assert expected in fault(tmp_path, MINIMAL + tables)
+
+
+def test_a_precision_that_is_left_out_is_what_the_device_does_best(tmp_path: Path) -> None:
+    chosen = {
+        device: load(tmp_path, MINIMAL + f'[generator]\ndevice = "{device}"\n').generator
+        for device in ("cpu", "cuda")
+    }
+    assert {device: (each.precision, each.cache_kind) for device, each in chosen.items() if each} == {
+        "cpu": ("int8", "fp16"),
+        "cuda": ("fp16", "fp16"),
+    }
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     message = fault(tmp_path, 'name = "Not A Name"\n[corpus]\nsource = "web"\n[serving]\nslots = 0\n')
     assert [line.split(":")[1] for line in message.splitlines()] == ["1", "3", "5"]

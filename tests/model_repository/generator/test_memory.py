@@ -9,6 +9,7 @@ from export.graph.tiny_causal_models import CONTEXT_TOKENS, VARIANTS, tiny_llama
 from export.graph.tiny_causal_models import described as described_causal
 from export.graph.tiny_encoder_decoder_models import described, tiny_bart
 from generation import ServingSettings, SettingsError
+from generation.causal import CausalAdapter
 from generation.loading import load_adapter, load_engine, memory_of
 from generation.memory import GeneratorMemory
 from tokenizers import Tokenizer
@@ -40,6 +41,22 @@ def written_llama(folder: Path, make: Callable[[], PreTrainedModel] = tiny_llama
 def written_bart(folder: Path) -> Path:
     write_encoder_decoder(described(tiny_bart()), "fp32", frozenset({2}), folder)
     return folder
+
+
+def test_on_a_gpu_scores_and_gathered_caches_count_too(tmp_path: Path) -> None:
+    model = described_causal(tiny_llama())
+    folders = [tmp_path / device for device in ("cpu", "cuda")]
+    for folder in folders:
+        folder.mkdir()
+        write_causal(model, CausalExport("fp32", CONTEXT_TOKENS, device=folder.name), frozenset({2}), folder)
+
+    on_cpu = memory(folders[0])
+    adapter = CausalAdapter.load(folders[1], slots=2, capacity=CONTEXT_TOKENS, device="cpu")
+    on_gpu = memory_of(folders[1], adapter, SETTINGS)
+
+    scores = 2 * ROWS * 4 * CONTEXT_TOKENS  # padded rows, query heads, keys
+    assert on_gpu.caches == on_cpu.caches
+    assert on_gpu.activations - on_cpu.activations == 3 * 4 * scores + 2 * on_cpu.caches // 2
 
 
 @pytest.fixture

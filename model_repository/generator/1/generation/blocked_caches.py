@@ -1,11 +1,10 @@
 """The memory of all slots' keys and values, as our attention operator reads and writes it.
 
 Keys lie in blocks of sixteen positions, channel by channel, so that one load brings a channel of sixteen
-keys; values lie position by position. The caches are bound to a session once; a step then binds the few small
-inputs that change, which takes microseconds. The graph writes the caches where they are and copies nothing.
+keys; values lie position by position. The graph writes the caches where they are and copies nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from generation.adapter import SlotRows
+from generation.slot_caches import packed_inputs
 
 LANES = 16
 """Positions of a block of keys, and what the channels of a value are rounded up to."""
@@ -88,63 +88,35 @@ class BlockedCaches:
         values: Cache = self.values[layer][slot, :, :tokens, : self.keys[layer].shape[3]]
         return values
 
+    def bind(self, io_binding: ort.IOBinding, what: str, outputs: Collection[str]) -> None:
+        """Bind every cache to the graph's input of its name, which the graph writes."""
+        for name, array in self.named(what):
+            io_binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+    def parts(self, rows: Sequence[SlotRows]) -> list[list[int]]:
+        """All shares of a step, which one run takes, whatever their lengths."""
+        return [list(range(len(rows)))]
+
+    def step_inputs(self, rows: Sequence[SlotRows]) -> dict[str, npt.NDArray[Any]]:
+        """A step's tokens and where they belong, as the graph's inputs (`causal_graph` of the export)."""
+        return packed_inputs(rows) | {
+            "slots": np.array([share.slot for share in rows], np.int32),
+            "pasts": np.array([share.past for share in rows], np.int32),
+            "lengths": np.array([len(share.token_ids) for share in rows], np.int32),
+        }
+
+    def source_inputs(
+        self, slots: Sequence[int], lengths: npt.NDArray[np.int32]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Where the sources of a step's shares lie: with the slots, which a step names anyway."""
+        return {"source_lengths": lengths}
+
+    def store_inputs(self, slot: int, tokens: int) -> dict[str, npt.NDArray[Any]]:
+        """Where a source is to be written."""
+        return {"slot": np.array([slot], np.int32)}
+
     def named(self, what: str = "cache") -> Iterator[tuple[str, Cache]]:
         """Every cache with the name of the graph's input, such as `key_<what>_0`."""
         for index, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
             yield f"key_{what}_{index}", keys
             yield f"value_{what}_{index}", values
-
-
-class CacheBinding:
-    """A session with caches bound to it; what changes from run to run is bound for each.
-
-    Args:
-        session: the graph.
-        **caches: of all slots, by what the graph calls them; they must live as long as this.
-    """
-
-    def __init__(self, session: ort.InferenceSession, **caches: BlockedCaches) -> None:
-        self._session = session
-        self._io_binding = session.io_binding()
-        for what, each in caches.items():
-            for name, array in each.named(what):
-                self._bind(name, array)
-        for output in session.get_outputs():
-            self._io_binding.bind_output(output.name, "cpu")
-
-    def run(
-        self, inputs: Mapping[str, npt.NDArray[Any]], logits: npt.NDArray[np.float32] | None = None
-    ) -> None:
-        """Run the graph.
-
-        Args:
-            inputs: everything but the caches, by name.
-            logits: where the scores go, (outputs of all slots, vocabulary), contiguous; None for a graph
-                without.
-        """
-        for name, array in inputs.items():
-            self._bind(name, array)
-        if logits is not None:
-            self._io_binding.bind_output("logits", "cpu", 0, logits.dtype, logits.shape, logits.ctypes.data)
-        self._session.run_with_iobinding(self._io_binding)
-
-    def _bind(self, name: str, array: npt.NDArray[Any]) -> None:
-        self._io_binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-
-
-def step_inputs(rows: Sequence[SlotRows]) -> dict[str, npt.NDArray[Any]]:
-    """A step's tokens and where they belong, as the graph's inputs (`causal_graph` of the export)."""
-    lengths = np.array([len(share.token_ids) for share in rows], np.int32)
-    output_rows = [
-        row
-        for share, end in zip(rows, np.cumsum(lengths).tolist(), strict=True)
-        for row in range(end - share.outputs, end)
-    ]
-    token_ids = (token for share in rows for token in share.token_ids)
-    return {
-        "token_ids": np.fromiter(token_ids, np.int64, int(lengths.sum())),
-        "slots": np.array([share.slot for share in rows], np.int32),
-        "pasts": np.array([share.past for share in rows], np.int32),
-        "lengths": lengths,
-        "output_rows": np.array(output_rows, np.int64),
-    }

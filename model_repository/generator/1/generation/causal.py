@@ -1,7 +1,8 @@
 """Causal language models on the ragged graph: caches in place, one run of ONNX Runtime a step.
 
-What a slot gets does not depend on its neighbours, nor on how its prompt is cut into chunks or how many
-drafts stand beside its rows, bit for bit, in every precision.
+On a CPU, what a slot gets does not depend on its neighbours, nor on how its prompt is cut into chunks or how
+many drafts stand beside its rows, bit for bit, in every precision. On a GPU a step whose shares differ much
+in length may take more than one run, and the last bits of a sum may change with the rows beside it.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
+from generation.cache_memory import CacheMemory
 from generation.description_file import read_description, write_description
 from generation.errors import SettingsError
 from generation.prompt_check import check_together
 from generation.rows_check import check_rows
-from generation.session import load_session
+from generation.session import CPU, load_session
+from generation.slot_caches import CacheBinding, run_parts
 
 GRAPH_FILE = "generator.onnx"
 
@@ -38,6 +40,8 @@ class CausalDescription:
         context_tokens: the longest text that the graph was built for.
         layer_channels: channels that all operations of the widest layer give a row, added up.
         cache: what keys and values are kept in, "fp32", "fp16" or "int8".
+        device: what the graph was built for, "cpu" or "cuda".
+        most_heads: of queries, the most that a layer has.
     """
 
     family: str
@@ -49,6 +53,8 @@ class CausalDescription:
     context_tokens: int
     layer_channels: int
     cache: str = "fp32"
+    device: str = CPU
+    most_heads: int = 0
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -73,6 +79,7 @@ class CausalAdapter:
 
     Args:
         session: the graph.
+        memory: where the caches go.
         description: of the graph.
         slots: how many sequences can be in flight.
         capacity: tokens a slot can hold.
@@ -82,6 +89,7 @@ class CausalAdapter:
     def __init__(
         self,
         session: ort.InferenceSession,
+        memory: CacheMemory,
         description: CausalDescription,
         *,
         slots: int,
@@ -94,19 +102,21 @@ class CausalAdapter:
         self.max_rows_a_step = max_rows_a_step
         self.vocabulary_size = description.vocabulary_size
         self.end_token_ids = description.end_token_ids
-        self._caches = BlockedCaches.allocate(
-            slots,
-            description.kv_heads,
-            capacity,
-            description.head_size,
-            description.cache,
-        )
+        size, kind = description.head_size, description.cache
+        self._caches = memory.allocate("cache", slots, description.kv_heads, capacity, size, kind)
         self._binding = CacheBinding(session, cache=self._caches)
         self._logits = np.empty((0, description.vocabulary_size), np.float32)
 
     @classmethod
     def load(
-        cls, folder: Path, *, slots: int, capacity: int, threads: int = 0, max_rows_a_step: int = 256
+        cls,
+        folder: Path,
+        *,
+        slots: int,
+        capacity: int,
+        threads: int = 0,
+        max_rows_a_step: int = 256,
+        device: str | None = None,
     ) -> Self:
         """Load `generator.onnx`, its weights and `generator.json`, and allocate the caches.
 
@@ -116,13 +126,17 @@ class CausalAdapter:
             capacity: tokens a slot can hold, at most the context that the graph was built for.
             threads: threads of the graph; 0: one for each core.
             max_rows_a_step: rows that one slot may bring to a step.
+            device: what runs the graph; None: what it was built for. "cpu" checks a graph for a GPU.
 
         Raises:
-            SettingsError: a file is missing or broken, or the sizes do not fit the graph.
+            SettingsError: a file is missing or broken, the sizes do not fit the graph, or there is no GPU.
         """
         description = CausalDescription.load(folder)
-        session = load_session(folder / GRAPH_FILE, threads)
-        return cls(session, description, slots=slots, capacity=capacity, max_rows_a_step=max_rows_a_step)
+        memory = CacheMemory(folder, built_for=description.device, device=device or description.device)
+        session = load_session(folder / GRAPH_FILE, threads, device=memory.device)
+        return cls(
+            session, memory, description, slots=slots, capacity=capacity, max_rows_a_step=max_rows_a_step
+        )
 
     @property
     def source_capacity(self) -> int:
@@ -163,9 +177,12 @@ class CausalAdapter:
         """
         check_rows(self, rows)
         scores = self._room_for_logits(sum(share.outputs for share in rows))
-        self._binding.run(step_inputs(rows), scores)
+        run_parts(rows, self._caches.parts(rows), scores, self._run)
         # The next step writes over these scores: who wants them gets a copy.
         return StepResult.of(scores.copy() if logits else scores, logits=logits)
+
+    def _run(self, rows: Sequence[SlotRows], scores: npt.NDArray[np.float32]) -> None:
+        self._binding.run(self._caches.step_inputs(rows), scores)
 
     def _room_for_logits(self, outputs: int) -> npt.NDArray[np.float32]:
         """Memory for the scores of a step, (outputs, vocabulary), used again by the next one."""

@@ -2,7 +2,7 @@
 
 A request's source is encoded once, when it gets its slot, into keys and values that the decoder attends to.
 After that its slot is like any other: the decoder's own caches are written in place, a step takes any number
-of rows from each slot, and what a slot gets does not depend on its neighbours, bit for bit.
+of rows from each slot, and on a CPU what a slot gets does not depend on its neighbours, bit for bit.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from generation.adapter import SlotRows, StepResult
-from generation.blocked_caches import BlockedCaches, CacheBinding, step_inputs
+from generation.cache_memory import CacheMemory
 from generation.encoder_decoder_description import EncoderDecoderDescription
 from generation.errors import PromptError, SettingsError
 from generation.rows_check import check_range, check_rows, check_token_ids
 from generation.session import load_session
+from generation.slot_caches import CacheBinding, run_parts
 
 DECODER_FILE = "generator.onnx"
 ENCODER_FILE = "source_encoder.onnx"
@@ -30,6 +31,7 @@ class EncoderDecoderAdapter:
     Args:
         encoder: the graph that reads a source.
         decoder: the graph of a step.
+        memory: where the caches go.
         description: of both.
         slots: how many sequences can be in flight.
         capacity: tokens that the decoder of a slot can hold, start tokens and answer together.
@@ -44,6 +46,7 @@ class EncoderDecoderAdapter:
         self,
         encoder: ort.InferenceSession,
         decoder: ort.InferenceSession,
+        memory: CacheMemory,
         description: EncoderDecoderDescription,
         *,
         slots: int,
@@ -63,8 +66,9 @@ class EncoderDecoderAdapter:
         self.end_token_ids = description.end_token_ids
         self.start_token_ids = description.start_token_ids
         size, kind = description.head_size, description.cache
-        self._caches = BlockedCaches.allocate(slots, description.heads, capacity, size, kind)
-        self._sources = BlockedCaches.allocate(slots, description.cross_heads, source_capacity, size, kind)
+        self._caches = memory.allocate("cache", slots, description.heads, capacity, size, kind)
+        heads = description.cross_heads
+        self._sources = memory.allocate("cross", slots, heads, source_capacity, size, kind)
         self._source_lengths = np.zeros(slots, np.int32)  # 0 before a slot's first source
         self._source_numbers = [0] * slots  # slots with the same number have the same source
         self._sources_read = 0
@@ -81,6 +85,7 @@ class EncoderDecoderAdapter:
         source_capacity: int,
         threads: int = 0,
         max_rows_a_step: int = 64,
+        device: str | None = None,
     ) -> Self:
         """Load both graphs, their weights and `generator.json`, and allocate the caches.
 
@@ -91,14 +96,17 @@ class EncoderDecoderAdapter:
             source_capacity: tokens that a slot's source can have.
             threads: threads of each graph; 0: one for each core. Only one of them runs at a time.
             max_rows_a_step: rows that one slot may bring to a step.
+            device: what runs the graphs; None: what they were built for. "cpu" checks graphs for a GPU.
 
         Raises:
-            SettingsError: a file is missing or broken, or the sizes do not fit the graphs.
+            SettingsError: a file is missing or broken, the sizes do not fit the graphs, or there is no GPU.
         """
         description = EncoderDecoderDescription.load(folder)
+        memory = CacheMemory(folder, built_for=description.device, device=device or description.device)
         return cls(
-            load_session(folder / ENCODER_FILE, threads, is_occasional=True),
-            load_session(folder / DECODER_FILE, threads),
+            load_session(folder / ENCODER_FILE, threads, device=memory.device, is_occasional=True),
+            load_session(folder / DECODER_FILE, threads, device=memory.device),
+            memory,
             description,
             slots=slots,
             capacity=capacity,
@@ -145,7 +153,8 @@ class EncoderDecoderAdapter:
         check_range("slot", slot, 0, self.slots - 1)
         check_range(f"slot {slot}: source tokens", len(prompt_ids), 1, self.source_capacity)
         check_token_ids(f"slot {slot}", prompt_ids, self.vocabulary_size)
-        self._reading.run({"token_ids": np.array(prompt_ids, np.int64), "slot": np.array([slot], np.int32)})
+        places = self._sources.store_inputs(slot, len(prompt_ids))
+        self._reading.run({"token_ids": np.array(prompt_ids, np.int64)} | places)
         self._source_lengths[slot] = len(prompt_ids)
         self._sources_read += 1
         self._source_numbers[slot] = self._sources_read
@@ -188,12 +197,15 @@ class EncoderDecoderAdapter:
             if not self._source_lengths[share.slot]:
                 raise ValueError(f"slot {share.slot} has no source yet; call start() first")
         scores = np.empty((sum(share.outputs for share in rows), self.vocabulary_size), np.float32)
-        inputs = step_inputs(rows) | {
-            "positions": np.concatenate([_positions(share) for share in rows]),
-            "source_lengths": self._source_lengths[[share.slot for share in rows]],
-        }
-        self._writing.run(inputs, scores)
+        run_parts(rows, self._caches.parts(rows), scores, self._run)
         return StepResult.of(scores, logits=logits)
+
+    def _run(self, rows: Sequence[SlotRows], scores: npt.NDArray[np.float32]) -> None:
+        slots = [share.slot for share in rows]
+        inputs = self._caches.step_inputs(rows)
+        inputs |= self._sources.source_inputs(slots, self._source_lengths[slots])
+        inputs["positions"] = np.concatenate([_positions(share) for share in rows])
+        self._writing.run(inputs, scores)
 
 
 def _positions(share: SlotRows) -> npt.NDArray[np.int64]:

@@ -25,6 +25,7 @@ class EncoderDecoderDescription:
         layer_channels: channels that all operations of the decoder's widest layer give a row, added up.
         encoder_layer_channels: the same of the encoder.
         cache: what keys and values are kept in, "fp32" or "fp16".
+        device: what the graphs were built for, "cpu" or "cuda".
     """
 
     KIND: ClassVar[str] = "encoder-decoder"
@@ -42,6 +43,7 @@ class EncoderDecoderDescription:
     layer_channels: int
     encoder_layer_channels: int
     cache: str = "fp32"
+    device: str = "cpu"
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -14,7 +14,8 @@ from generation.encoder_decoder import EncoderDecoderAdapter
 from generation.encoder_decoder_description import EncoderDecoderDescription
 from generation.engine import Engine
 from generation.errors import SettingsError
-from generation.memory import GeneratorMemory
+from generation.memory import GeneratorMemory, gathered_attention_bytes
+from generation.session import CUDA
 from generation.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -54,15 +55,40 @@ def memory_of(folder: Path, adapter: ModelAdapter, settings: ServingSettings) ->
     """
     if _kind(folder / DESCRIPTION_FILE) == CAUSAL:
         described = CausalDescription.load(folder)
-        return GeneratorMemory.of(folder, adapter, settings, layer_channels=described.layer_channels)
+        attention = 0
+        if described.device == CUDA:
+            attention = gathered_attention_bytes(
+                settings,
+                heads=described.most_heads,
+                keys=adapter.capacity,
+                layer_caches=_widest(adapter, described.kv_heads),
+            )
+        return GeneratorMemory.of(
+            folder, adapter, settings, layer_channels=described.layer_channels, attention=attention
+        )
     both = EncoderDecoderDescription.load(folder)
+    attention = 0
+    if both.device == CUDA:
+        attention = gathered_attention_bytes(
+            settings,
+            heads=max(*both.heads, *both.cross_heads),
+            keys=max(adapter.capacity, adapter.source_capacity),
+            layer_caches=max(_widest(adapter, both.heads), _widest(adapter, both.cross_heads)),
+            source_tokens=adapter.source_capacity,
+        )
     return GeneratorMemory.of(
         folder,
         adapter,
         settings,
         layer_channels=both.layer_channels,
         encoder_layer_channels=both.encoder_layer_channels,
+        attention=attention,
     )
+
+
+def _widest(adapter: ModelAdapter, heads: tuple[int, ...]) -> int:
+    """Bytes of the caches of the layer with most heads, at most."""
+    return -(-adapter.cache_bytes * max(heads) // sum(heads))
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

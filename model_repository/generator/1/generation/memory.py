@@ -4,6 +4,8 @@ Weights count as they lie in their files; what ONNX Runtime packs anew when it l
 about as much again. Activations are a bound from the shapes of the largest step that the settings allow: its
 rows times everything that one layer gives a row, as if nothing were given back before its end, and the scores
 of its output rows, twice, since sampling works on a copy. What an operator needs inside is not counted.
+
+On a GPU attention gathers the keys and values of one layer, and has a score for each row, head and key.
 """
 
 from dataclasses import dataclass
@@ -12,10 +14,15 @@ from typing import Self
 
 from generation.adapter import ModelAdapter
 from generation.errors import SettingsError
+from generation.gathered_caches import MOST_PADDING
 from generation.settings import ServingSettings
 
 FLOAT_BYTES = 4
 MB = 1_000_000
+SCORE_COPIES = 3
+"""Products, these without what a row does not see, and their softmax."""
+GATHERED_COPIES = 2
+"""Keys and values as they are gathered, and keys turned; each is half of a layer's caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class GeneratorMemory:
         *,
         layer_channels: int,
         encoder_layer_channels: int = 0,
+        attention: int = 0,
     ) -> Self:
         """What a loaded model takes.
 
@@ -50,15 +58,16 @@ class GeneratorMemory:
             settings: how many rows a step may have.
             layer_channels: channels that all operations of the widest layer give a row, added up.
             encoder_layer_channels: the same of the encoder, which reads a whole source at once.
+            attention: bytes that attention takes beside.
         """
         outputs = settings.slots * (1 + settings.max_draft_tokens)
-        rows = settings.prefill_chunk + outputs
+        rows = largest_step(settings)
         floats = rows * layer_channels + 2 * outputs * adapter.vocabulary_size
         floats += adapter.source_capacity * encoder_layer_channels
         return cls(
             weights=sum(path.stat().st_size for path in folder.glob("*.onnx*")),
             caches=adapter.cache_bytes,
-            activations=FLOAT_BYTES * floats,
+            activations=FLOAT_BYTES * floats + attention,
         )
 
     @property
@@ -86,3 +95,24 @@ class GeneratorMemory:
                 f"max_memory_mb is {most_mb}, but the generator takes more: {self}; allow more memory, or "
                 "fewer slots, context_tokens or prefill_chunk, or choose a smaller precision or cache"
             )
+
+
+def largest_step(settings: ServingSettings) -> int:
+    """Rows of the largest step: a chunk of prompts, and each slot's next token with its guesses."""
+    return settings.prefill_chunk + settings.slots * (1 + settings.max_draft_tokens)
+
+
+def gathered_attention_bytes(
+    settings: ServingSettings, *, heads: int, keys: int, layer_caches: int, source_tokens: int = 0
+) -> int:
+    """What attention takes on a GPU beside its rows, for the layer that takes most.
+
+    Args:
+        settings: how many rows a step may have.
+        heads: of queries.
+        keys: the most that a row attends to.
+        layer_caches: bytes of the layer's keys and values of all slots.
+        source_tokens: the longest source that an encoder reads.
+    """
+    scores = max(MOST_PADDING * largest_step(settings) * keys, source_tokens**2)
+    return SCORE_COPIES * FLOAT_BYTES * heads * scores + GATHERED_COPIES * layer_caches
