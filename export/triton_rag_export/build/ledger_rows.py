@@ -1,0 +1,148 @@
+"""A measured step becomes a row of the ledger, and passes the gate or ends the build."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from triton_rag_export.build.artifacts import Artifact, key_of, library_versions
+from triton_rag_export.build.measuring import Candidate, Measuring, measured
+from triton_rag_export.errors import GateError
+from triton_rag_export.evaluate.ledger import Gate, LedgerRow, append_row, failures, read_rows
+from triton_rag_export.evaluate.ledger.row import Comparison, Goal, Kind, Size, Speed, Training
+from triton_rag_export.recipe import Recipe
+
+LIBRARIES = (
+    "triton-rag",
+    "accelerate",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+_GATED = {
+    "ndcg_loss": "nDCG@10",
+    "recall_loss": "recall@10",
+    "mrr_loss": "MRR",
+    "exact_match_loss": "exact match",
+    "f1_loss": "F1",
+    "rouge_l_loss": "ROUGE-L",
+}
+"""Measures by the key of a recipe's gate that bounds their loss."""
+
+
+@dataclass(slots=True)
+class LedgerWriter:
+    """Measures steps and writes their rows.
+
+    Attributes:
+        measuring: what on.
+        path: the ledger.
+        rows: of this run, in the ledger already or new.
+    """
+
+    measuring: Measuring
+    path: Path
+    rows: list[LedgerRow] = field(default_factory=list)
+
+    def add(
+        self,
+        candidate: Candidate,
+        parent: tuple[Candidate, LedgerRow] | None,
+        original: Candidate,
+        *,
+        settings: Mapping[str, Any],
+        goals: tuple[Goal, ...],
+        training: Training | None = None,
+    ) -> LedgerRow:
+        """Measure a candidate and append its row, unless the ledger has it.
+
+        Args:
+            candidate: the step's result.
+            parent: the step before and its row; None for the original.
+            original: the model that the recipe names.
+            settings: of the step.
+            goals: what the step is for.
+            training: what it took.
+
+        Raises:
+            GateError: the gate does not allow the step; its row is in the ledger.
+            ExportError: it cannot be measured, or the ledger cannot be written.
+        """
+        figures = measured(self.measuring, candidate, parent[0] if parent else None, original)
+        recipe = self.measuring.context.recipe
+        gate = gate_of(recipe, candidate.kind)
+        parent_row = parent[1] if parent else None
+        decided_by = {
+            "recipe": recipe.name,
+            "measured": figures.key,
+            "settings": settings,
+            "gate": dataclasses.asdict(gate),
+            "parent": parent_row.key if parent_row else None,
+        }
+        row = _row(candidate, figures, recipe.name, key_of("row", decided_by)[:32])
+        row = dataclasses.replace(
+            row,
+            settings=settings,
+            goals=goals,
+            parent=parent_row.key if parent_row else None,
+            training=training,
+        )
+        row = dataclasses.replace(row, failures=failures(row, parent_row, gate))
+        if not self.path.exists() or row.key not in {known.key for known in read_rows(self.path)}:
+            append_row(self.path, row)
+        self.rows.append(row)
+        _refuse_failures(row, self.path)
+        return row
+
+
+def gate_of(recipe: Recipe, kind: Kind) -> Gate:
+    """What the recipe allows the steps of a model."""
+    table = recipe.encoder if kind == "encoder" else recipe.generator
+    if table is None:
+        return Gate({})
+    values = table.gate.model_dump()
+    return Gate(
+        most_loss={measure: values[key] for key, measure in _GATED.items() if key in values},
+        least_speedup=table.gate.least_speedup,
+        least_shrink=table.gate.least_shrink,
+    )
+
+
+def _row(candidate: Candidate, figures: Artifact, recipe: str, key: str) -> LedgerRow:
+    facts = figures.facts
+    against = facts["against_parent"]
+    return LedgerRow(
+        key=key,
+        recipe=recipe,
+        kind=candidate.kind,
+        step=candidate.step,
+        settings={},
+        goals=(),
+        parent=None,
+        model=candidate.model.fingerprint,
+        made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        size=Size(**facts["size"]),
+        speed=Speed(**facts["speed"]),
+        against_parent=None if against is None else TypeAdapter(Comparison).validate_python(against),
+        quality=facts["quality"],
+        distance=facts["distance"],
+        training=None,
+        machine=facts["machine"],
+        versions=library_versions(LIBRARIES),
+    )
+
+
+def _refuse_failures(row: LedgerRow, path: Path) -> None:
+    if row.failures:
+        listed = "\n".join(f"  {failure.message}" for failure in row.failures)
+        raise GateError(
+            f"the {row.kind} does not pass its gate after {row.step!r}:\n{listed}\n"
+            f"change the step, or [{row.kind}.gate]; all figures are in {path}"
+        )
