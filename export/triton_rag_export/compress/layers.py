@@ -25,7 +25,7 @@ def keep_layers(model: Any, kept: Sequence[int], *, stack: str = "decoder") -> N
     Raises:
         ValueError: no layer, unknown ones, or another order.
     """
-    body, name = _body_of(model, stack)
+    body, name = _layers_of(model, stack)
     layers: nn.ModuleList = getattr(body, name)
     if not kept or sorted(set(kept)) != list(kept) or not 0 <= kept[0] <= kept[-1] < len(layers):
         raise ValueError(f"kept is {list(kept)}; allowed: some of 0 to {len(layers) - 1}, in ascending order")
@@ -39,18 +39,7 @@ def keep_layers(model: Any, kept: Sequence[int], *, stack: str = "decoder") -> N
     _count(model, body, kept, stack)
 
 
-def layers_of(model: Any, stack: str = "decoder") -> nn.ModuleList:
-    """The layers of a model, in order.
-
-    Args:
-        model: of the Llama family, T5 or BART.
-        stack: "encoder" or "decoder"; a model of the Llama family has a decoder alone.
-    """
-    body, name = _body_of(model, stack)
-    return getattr(body, name)  # type: ignore[no-any-return]
-
-
-def _body_of(model: Any, stack: str) -> tuple[Any, str]:
+def _layers_of(model: Any, stack: str) -> tuple[Any, str]:
     """The module that has a stack's layers, and the name of their list in it."""
     if hasattr(model, "decoder"):
         return getattr(model, stack), "block"

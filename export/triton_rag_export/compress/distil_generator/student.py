@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from triton_rag_export.compress.distil_generator.batches import Batch, label_logits
-from triton_rag_export.compress.layers import keep_layers, layers_of
+from triton_rag_export.compress.layers import keep_layers
 from triton_rag_export.errors import UnsupportedModelError
 
 Choice = Literal["spaced", "influence"]
@@ -41,7 +41,7 @@ def student_of_layers(
     kept = {}
     for stack, given in wanted.items():
         if isinstance(given, int):
-            total = len(layers_of(teacher, stack))
+            total = len(_layers_of(teacher, stack))
             count = given or -(-total // 2)
             _check_count(stack, count, total)
             kept[stack] = (
@@ -53,7 +53,7 @@ def student_of_layers(
             kept[stack] = list(given)
     student = copy.deepcopy(teacher)
     for stack, chosen in kept.items():
-        if chosen != list(range(len(layers_of(student, stack)))):
+        if chosen != list(range(len(_layers_of(student, stack)))):
             keep_layers(student, chosen, stack=stack)
     return student
 
@@ -85,7 +85,7 @@ def block_influence(model: Any, batches: Sequence[Batch], stack: str = "decoder"
         batches: what passes through, at least one.
         stack: "encoder" or "decoder"; a causal model has a decoder alone.
     """
-    layers = layers_of(model, stack)
+    layers = _layers_of(model, stack)
     sums, rows = [0.0] * len(layers), 0
     mask = torch.ones(())
 
@@ -139,6 +139,12 @@ def check_vocabularies(teacher: Any, student: Any, teacher_tokenizer: Any, stude
         f"and {len(tokens[1])} tokens, of which {different} are not the teacher's or have other ids; give a "
         "student with the teacher's tokenizer, or keep layers of the teacher"
     )
+
+
+def _layers_of(model: Any, stack: str) -> Any:
+    """The layers of a stack, in order."""
+    body = model.get_encoder() if stack == "encoder" else model.get_decoder()
+    return body.block if hasattr(body, "block") else body.layers
 
 
 def _check_count(stack: str, count: int, total: int) -> None:
