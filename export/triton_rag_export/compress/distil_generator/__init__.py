@@ -12,5 +12,14 @@ layers, or other models with the same tokenizer, see `student`; what the teacher
 from triton_rag_export.compress.distil_generator.distil import distil_generator
 from triton_rag_export.compress.distil_generator.generator_texts import GeneratorTexts, read_generator_texts
 from triton_rag_export.compress.distil_generator.settings import DistilGeneratorSettings
+from triton_rag_export.compress.distil_generator.sweep import SweepReport, SweepRow, sweep
 
-__all__ = ["DistilGeneratorSettings", "GeneratorTexts", "distil_generator", "read_generator_texts"]
+__all__ = [
+    "DistilGeneratorSettings",
+    "GeneratorTexts",
+    "SweepReport",
+    "SweepRow",
+    "distil_generator",
+    "read_generator_texts",
+    "sweep",
+]

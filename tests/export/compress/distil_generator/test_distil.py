@@ -1,28 +1,26 @@
 """Distillation from folder to folder: what comes out loads, is smaller, and is nearer to its teacher."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_encoders import byte_tokenizer
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
+from export.compress.distil_generator.small_distillation import (
+    RECIPE,
+    SETTINGS,
+    TRAINING,
+    save_teacher,
+    write_texts,
 )
+from tiny_encoders import byte_tokenizer
+from transformers import AutoModelForCausalLM
 from triton_rag_export.compress.distil_generator import (
     DistilGeneratorSettings,
     GeneratorTexts,
     distil_generator,
     read_generator_texts,
 )
-from triton_rag_export.compress.training import TrainingSettings
 from triton_rag_export.errors import TrainingError, UnsupportedModelError
 from triton_rag_export.graph.model_source import (
     load_causal_model,
@@ -30,46 +28,12 @@ from triton_rag_export.graph.model_source import (
     load_tokenizer,
     resolve_model,
 )
-from triton_rag_export.recipe import GeneratorRecipe
-
-TRAINING = TrainingSettings(
-    steps=12, batch_size=4, learning_rate=3e-3, checkpoint_every=0, schedule="constant"
-)
-SETTINGS = DistilGeneratorSettings(
-    max_tokens=64, answer_tokens=16, alpha=0.2, temperature=2.0, training=TRAINING
-)
-RECIPE = GeneratorRecipe(system="", instruction="{passages} {question}", plain_template="{content}:")
-WORDS = ("red", "blue", "green", "yellow", "black", "white", "brown", "pink")
-
-
-def save_teacher(folder: Path, family: str = "llama", **settings: Any) -> Path:
-    """A tiny model with random weights, loud enough that its distributions are not flat."""
-    tokenizer = byte_tokenizer()
-    torch.manual_seed(8)
-    shared = {"vocab_size": tokenizer.get_vocab_size(), "eos_token_id": 2, "pad_token_id": 1}
-    if family == "t5":
-        sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2, "dropout_rate": 0.0}
-        model = T5ForConditionalGeneration(
-            T5Config(**(shared | sizes | {"decoder_start_token_id": 1, "initializer_factor": 2.0} | settings))
-        )
-    else:
-        sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4}
-        model = LlamaForCausalLM(
-            LlamaConfig(**(shared | sizes | {"bos_token_id": 0, "initializer_range": 0.2} | settings))
-        )
-    model.save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-    ).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> GeneratorTexts:
-    path = tmp_path_factory.mktemp("texts") / "texts.jsonl"
-    rows = [{"prompt": f"{one} {two}", "answer": f"{two}"} for one in WORDS for two in WORDS]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return read_generator_texts(replace(SETTINGS, texts=(path,), development_share=0.2), RECIPE)
+    path = write_texts(tmp_path_factory.mktemp("texts") / "texts.jsonl")
+    return read_generator_texts(replace(SETTINGS, texts=(path,)), RECIPE)
 
 
 @pytest.mark.parametrize("family", ["llama", "t5"])
