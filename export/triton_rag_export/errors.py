@@ -5,6 +5,7 @@ ExportError               everything below; its message ends in what to do
 ├── CorpusError           a source that cannot be read: path and line
 ├── ModelSourceError      a model that cannot be found or read
 ├── UnsupportedModelError an architecture or setting that a graph does not cover
+├── TrainingError         a training that cannot begin, or had to stop: examples, losses, checkpoints
 ├── BuildError            a step of a build
 │   └── GateError         a step that the recipe's gate does not allow, and by how much
 ├── RepositoryError       a repository that is not complete or not consistent
@@ -22,6 +23,7 @@ __all__ = [
     "ModelSourceError",
     "RecipeError",
     "RepositoryError",
+    "TrainingError",
     "UnsupportedModelError",
 ]
 
@@ -44,6 +46,10 @@ class ModelSourceError(ExportError):
 
 class UnsupportedModelError(ExportError):
     """A graph does not cover this architecture or setting."""
+
+
+class TrainingError(ExportError):
+    """A training cannot begin, or had to stop."""
 
 
 class BuildError(ExportError):

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache
+from triton_rag_export.build.candidates import Candidate, Measuring
+from triton_rag_export.build.compression_steps import METHODS, run_step, steps_of
 from triton_rag_export.build.context import BuildContext, FoundModel, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus
-from triton_rag_export.build.ledger_rows import LedgerWriter
-from triton_rag_export.build.measuring import Candidate, Measuring
+from triton_rag_export.build.ledger_rows import Done, LedgerWriter
 from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
 from triton_rag_export.build.output import check_output, new_folder, place_file
 from triton_rag_export.build.progress import BuildProgress, SilentProgress
+from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.ledger.row import Goal, Kind, LedgerRow
 from triton_rag_export.graph.model_source import model_files
-from triton_rag_export.recipe import Recipe
+from triton_rag_export.recipe import EncoderRecipe, GeneratorRecipe, Recipe
 
 ORIGINAL = "original"
 MODEL_MARK = "config.json"
@@ -102,32 +104,47 @@ def compress_models(
 def _compress_model(
     context: BuildContext, passages: Artifact, writer: LedgerWriter, kind: Kind, model: FoundModel
 ) -> FoundModel:
-    recipe = context.recipe.encoder if kind == "encoder" else context.recipe.generator
-    precision = recipe.precision if recipe is not None else "fp32"
+    recipe = recipe_of(context, kind)
     original = Candidate(kind, ORIGINAL, model, _graph(context, passages, kind, model, "fp32", ORIGINAL))
-    row = writer.add(original, None, original, settings={}, goals=())
+    row = writer.add(original, None, original, Done())
     before = original
+    for name, table in steps_of(recipe).items():
+        result = run_step(context, passages, kind, name, table, before.model)
+        graph = _graph(context, passages, kind, result.model, "fp32", name)
+        candidate = Candidate(kind, name, result.model, graph)
+        goals = METHODS[kind, name].goals(table)
+        done = Done(table.model_dump(mode="json"), goals, result.training, result.notes)
+        row = writer.add(candidate, (before, row), original, done)
+        before = candidate
+    precision = recipe.precision
     if precision != "fp32":
         graph = _graph(context, passages, kind, before.model, precision, precision)
         candidate = Candidate(kind, precision, before.model, graph)
-        writer.add(
-            candidate, (before, row), original, settings={"precision": precision}, goals=GOALS[precision]
-        )
+        done = Done({"precision": precision}, GOALS[precision])
+        writer.add(candidate, (before, row), original, done)
     return before.model
+
+
+def recipe_of(context: BuildContext, kind: Kind) -> EncoderRecipe | GeneratorRecipe:
+    """The table of a model.
+
+    Raises:
+        BuildError: the recipe has none.
+    """
+    recipe = context.recipe.encoder if kind == "encoder" else context.recipe.generator
+    if recipe is None:
+        raise BuildError("there is no generator in the recipe; add [generator]")
+    return recipe
 
 
 def _graph(
     context: BuildContext, passages: Artifact, kind: Kind, model: FoundModel, precision: str, step: str
 ) -> Artifact:
-    title = f"export the {kind} after {step!r}"
-    if kind == "encoder":
+    title, recipe = f"export the {kind} after {step!r}", recipe_of(context, kind)
+    if isinstance(recipe, EncoderRecipe):
         return encoder_graph(context, passages, precision, model=model, title=title)  # type: ignore[arg-type]
-    generator = context.recipe.generator
-    assert generator is not None
-    exported = generator.model_copy(update={"precision": precision})
-    if precision != generator.precision:
-        exported = exported.model_copy(update={"cache": "auto"})
-    return generator_graph(context, model, exported, passages, title=title)
+    changed = {"precision": precision} | ({"cache": "auto"} if precision != recipe.precision else {})
+    return generator_graph(context, model, recipe.model_copy(update=changed), passages, title=title)
 
 
 def _place_model(model: FoundModel, out: Path) -> None:

@@ -78,16 +78,23 @@ class BuildContext:
             libraries: distributions that have a hand in it.
             title: what the progress display calls it; default the name.
         """
-        decided_by = {
-            **inputs,
-            "code": source_hash([*source_files(code), *map(source_file, own_code)]),
-            "libraries": library_versions(libraries),
-        }
+        decided_by = decided_by_all(inputs, code, own_code, libraries)
         with step(self.progress, title or name) as running:
             artifact = self.cache.get_or_make(name, decided_by, lambda folder: make(folder, running))
             note = running.note or str(artifact.facts.get("note", ""))
             running.note = f"{note} (from the cache)".lstrip() if artifact.reused else note
         return artifact
+
+
+def decided_by_all(
+    inputs: Mapping[str, Any], code: Sequence[str], own_code: Sequence[str], libraries: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that decides an artifact, see `BuildContext.artifact`."""
+    return {
+        **inputs,
+        "code": source_hash([*source_files(code), *map(source_file, own_code)]),
+        "libraries": library_versions(libraries),
+    }
 
 
 def find_models(recipe: Recipe, cache: ArtifactCache, progress: BuildProgress) -> BuildContext:

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from triton_rag_export.build.artifacts import Artifact, key_of, library_versions
-from triton_rag_export.build.measuring import Candidate, Measuring, measured
+from triton_rag_export.build.candidates import Candidate, Measuring
+from triton_rag_export.build.measuring import measured
 from triton_rag_export.errors import GateError
 from triton_rag_export.evaluate.ledger import Gate, LedgerRow, append_row, failures, read_rows
 from triton_rag_export.evaluate.ledger.row import Comparison, Goal, Kind, Size, Speed, Training
@@ -37,6 +38,23 @@ _GATED = {
 """Measures by the key of a recipe's gate that bounds their loss."""
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a step did.
+
+    Attributes:
+        settings: of the step.
+        goals: what the step is for.
+        training: what it took.
+        notes: for the reader, a phrase each.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    goals: tuple[Goal, ...] = ()
+    training: Training | None = None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class LedgerWriter:
     """Measures steps and writes their rows.
@@ -56,10 +74,7 @@ class LedgerWriter:
         candidate: Candidate,
         parent: tuple[Candidate, LedgerRow] | None,
         original: Candidate,
-        *,
-        settings: Mapping[str, Any],
-        goals: tuple[Goal, ...],
-        training: Training | None = None,
+        done: Done,
     ) -> LedgerRow:
         """Measure a candidate and append its row, unless the ledger has it.
 
@@ -67,33 +82,24 @@ class LedgerWriter:
             candidate: the step's result.
             parent: the step before and its row; None for the original.
             original: the model that the recipe names.
-            settings: of the step.
-            goals: what the step is for.
-            training: what it took.
+            done: what the step did.
 
         Raises:
             GateError: the gate does not allow the step; its row is in the ledger.
             ExportError: it cannot be measured, or the ledger cannot be written.
         """
         figures = measured(self.measuring, candidate, parent[0] if parent else None, original)
-        recipe = self.measuring.context.recipe
+        recipe, parent_row = self.measuring.context.recipe, parent[1] if parent else None
         gate = gate_of(recipe, candidate.kind)
-        parent_row = parent[1] if parent else None
         decided_by = {
             "recipe": recipe.name,
             "measured": figures.key,
-            "settings": settings,
+            "done": dataclasses.asdict(done),
             "gate": dataclasses.asdict(gate),
             "parent": parent_row.key if parent_row else None,
         }
-        row = _row(candidate, figures, recipe.name, key_of("row", decided_by)[:32])
-        row = dataclasses.replace(
-            row,
-            settings=settings,
-            goals=goals,
-            parent=parent_row.key if parent_row else None,
-            training=training,
-        )
+        row = _row(candidate, figures, done, key=key_of("row", decided_by)[:32], recipe=recipe.name)
+        row = dataclasses.replace(row, parent=parent_row.key if parent_row else None)
         row = dataclasses.replace(row, failures=failures(row, parent_row, gate))
         if not self.path.exists() or row.key not in {known.key for known in read_rows(self.path)}:
             append_row(self.path, row)
@@ -115,7 +121,7 @@ def gate_of(recipe: Recipe, kind: Kind) -> Gate:
     )
 
 
-def _row(candidate: Candidate, figures: Artifact, recipe: str, key: str) -> LedgerRow:
+def _row(candidate: Candidate, figures: Artifact, done: Done, *, key: str, recipe: str) -> LedgerRow:
     facts = figures.facts
     against = facts["against_parent"]
     return LedgerRow(
@@ -123,8 +129,8 @@ def _row(candidate: Candidate, figures: Artifact, recipe: str, key: str) -> Ledg
         recipe=recipe,
         kind=candidate.kind,
         step=candidate.step,
-        settings={},
-        goals=(),
+        settings=done.settings,
+        goals=done.goals,
         parent=None,
         model=candidate.model.fingerprint,
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -133,7 +139,8 @@ def _row(candidate: Candidate, figures: Artifact, recipe: str, key: str) -> Ledg
         against_parent=None if against is None else TypeAdapter(Comparison).validate_python(against),
         quality=facts["quality"],
         distance=facts["distance"],
-        training=None,
+        training=done.training,
+        notes=done.notes,
         machine=facts["machine"],
         versions=library_versions(LIBRARIES),
     )

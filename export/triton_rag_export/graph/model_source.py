@@ -91,10 +91,9 @@ def load_encoder_model(source: ModelSource) -> Any:
     Raises:
         ModelSourceError: the files cannot be read as a model.
     """
-    import torch
     from transformers import AutoModel
 
-    return _load(source, AutoModel.from_pretrained, dtype=torch.float32).eval()
+    return _load_model(source, AutoModel).eval()
 
 
 def load_config(source: ModelSource) -> Any:

@@ -8,7 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from triton_rag_export.recipe.compression import EncoderGate, GeneratorGate, LedgerRecipe
+from triton_rag_export.recipe.compression import GeneratorDistilRecipe
+from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
 from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -114,6 +115,8 @@ class GeneratorRecipe(Table):
     """What the user of a chat says: {passages} become numbered passages, {question} the query."""
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"
     """The prompt of a model without chat template; {content} is the instruction, filled."""
+    distil: GeneratorDistilRecipe | None = None
+    """A student takes the model's place."""
     gate: GeneratorGate = GeneratorGate()
     """What a step of compression may lose, and what it must bring."""
 

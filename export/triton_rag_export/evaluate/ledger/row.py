@@ -118,6 +118,7 @@ class LedgerRow:
         distance: from the original model: `cosine` of an encoder, `KL` in nats and `top-1 agreement` of a
             generator, by data set as above.
         training: None where nothing was trained.
+        notes: what a reader should know, a phrase each.
         failures: what the gate does not allow.
         machine: what the times were taken on.
         versions: of Python and libraries.
@@ -141,6 +142,7 @@ class LedgerRow:
     training: Training | None
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
+    notes: tuple[str, ...] = field(default=())
     failures: tuple[Failure, ...] = field(default=())
     format: int = FORMAT
 
