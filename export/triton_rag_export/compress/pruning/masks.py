@@ -29,20 +29,15 @@ class WeightMasks:
         return 1 - sum(int(mask.sum()) for mask in self.kept.values()) / total
 
     def apply(self, model: Any) -> None:
-        """Set the weights that are gone to zero."""
+        """Set the weights that are gone to zero.
+
+        Done before each forward pass, it keeps them at zero through training: momentum and weight decay move
+        them in each step, but nothing is ever computed with that.
+        """
         with torch.no_grad():
             for name, mask in self.kept.items():
                 weight = model.get_submodule(name).weight
                 weight.mul_(mask.to(weight.device))
-
-    def hold(self, model: Any, optimizer: torch.optim.Optimizer) -> torch.utils.hooks.RemovableHandle:
-        """Keep the weights at zero through training: momentum would move them although their gradient is cut.
-
-        Returns:
-            What ends it, by `remove()`.
-        """
-        self.apply(model)
-        return optimizer.register_step_post_hook(lambda *_: self.apply(model))
 
 
 def unstructured_masks(scores: Scores, sparsity: float, scope: Scope) -> WeightMasks:

@@ -1,6 +1,7 @@
 """Ranks by energy or by budget, and never where they do not save."""
 
 import itertools
+from itertools import pairwise
 
 import pytest
 import torch
@@ -92,12 +93,31 @@ def test_a_budget_is_spent_nearly_as_well_as_by_trying_everything(layers, share:
 
     found = lost(spectra, ranks_by_budget(spectra, budget))
 
-    # A greedy walk is exact but for what is left at its end: less than one step of one layer.
-    one_step = max(layer.inputs + layer.outputs for layer in layers)
+    # The greedy walk is exact up to the first step that the budget does not afford any more.
+    longest_step = max(longest_hull_step(layer) for layer in layers)
     best_with_less = min(
-        lost(spectra, ranks) for ranks in choices if cost(spectra, ranks) <= max(least, budget - 2 * one_step)
+        lost(spectra, ranks) for ranks in choices if cost(spectra, ranks) <= max(least, budget - longest_step)
     )
     assert found <= best_with_less + 1e-9
+
+
+def longest_hull_step(layer: Spectrum) -> int:
+    """The most weights between neighbours of those points that no line between two others lies below."""
+    ladder = [*range(1, saving_rank(layer.inputs, layer.outputs) + 1), None]
+    points = [
+        (weights_of(layer, rank), 0.0 if rank is None else float(layer.errors[rank])) for rank in ladder
+    ]
+    on_hull = [
+        at
+        for at, error in points
+        if all(
+            error < left_error + (right_error - left_error) * (at - left) / (right - left) + 1e-12
+            for left, left_error in points
+            for right, right_error in points
+            if left < at < right
+        )
+    ]
+    return max((after - before for before, after in pairwise(on_hull)), default=0)
 
 
 def test_weights_go_where_they_save_most() -> None:
