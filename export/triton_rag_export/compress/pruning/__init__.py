@@ -16,7 +16,6 @@ from triton_rag_export.compress.pruning.masks import (
     unstructured_masks,
 )
 from triton_rag_export.compress.pruning.prune import (
-    Constrain,
     Pruned,
     PruneSettings,
     Recover,
@@ -32,7 +31,6 @@ from triton_rag_export.compress.pruning.structured import (
 )
 
 __all__ = [
-    "Constrain",
     "Importance",
     "ImportanceKind",
     "Loss",

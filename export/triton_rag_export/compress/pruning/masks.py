@@ -4,7 +4,8 @@ Unstructured sparsity makes a matrix no smaller and no faster by itself; two of 
 et al., 2021, https://arxiv.org/abs/2104.08378) is what sparse tensor cores of GPUs read at twice the speed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,15 +30,25 @@ class WeightMasks:
         return 1 - sum(int(mask.sum()) for mask in self.kept.values()) / total
 
     def apply(self, model: Any) -> None:
-        """Set the weights that are gone to zero.
-
-        Done before each forward pass, it keeps them at zero through training: momentum and weight decay move
-        them in each step, but nothing is ever computed with that.
-        """
+        """Set the weights that are gone to zero."""
         with torch.no_grad():
             for name, mask in self.kept.items():
                 weight = model.get_submodule(name).weight
                 weight.mul_(mask.to(weight.device))
+
+    @contextmanager
+    def held(self, model: Any) -> Iterator[None]:
+        """Keep the weights that are gone at zero while something trains the model.
+
+        Momentum moves them in each step; before each forward pass they are set back, so that nothing is ever
+        computed with it. No optimizer has to know, and every process of a distributed training does the same.
+        """
+        hook = model.register_forward_pre_hook(lambda *_: self.apply(model))
+        try:
+            yield
+        finally:
+            hook.remove()
+            self.apply(model)
 
 
 def unstructured_masks(scores: Scores, sparsity: float, scope: Scope) -> WeightMasks:

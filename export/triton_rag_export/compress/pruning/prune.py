@@ -6,6 +6,7 @@ weights before it alone, so that an interrupted run goes on where its training's
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,10 +34,7 @@ from triton_rag_export.compress.pruning.masks import (
 from triton_rag_export.compress.pruning.schedule import cubic_sparsity
 from triton_rag_export.compress.pruning.structured import choose_units, cut_layers, cut_units, own_tables
 
-Constrain = Callable[[], None]
-"""Sets the weights that are gone to zero again; called before each forward pass of training."""
-
-Recover = Callable[[Any, int, Constrain], None]
+Recover = Callable[[Any, int], None]
 """Trains the model in place, in the stage of this number, from 0."""
 
 
@@ -121,8 +119,8 @@ def prune_model(
     for stage in range(settings.stages):
         pruning.cut(stage + 1)
         if recover is not None:
-            recover(model, stage, pruning.constrain)
-            pruning.constrain()
+            with pruning.held():
+                recover(model, stage)
     return Pruned(pruning.parts)
 
 
@@ -155,10 +153,9 @@ class _Pruning:
         if settings.weights != "none":
             self._mask(stage)
 
-    def constrain(self) -> None:
-        """Keep masked weights at zero."""
-        if self._masks is not None:
-            self._masks.apply(self._model)
+    def held(self) -> AbstractContextManager[None]:
+        """Masked weights stay at zero while something trains the model."""
+        return nullcontext() if self._masks is None else self._masks.held(self._model)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -172,9 +169,8 @@ class _Pruning:
                 left = sum(units.count for units in find(model))
                 phrases.append(_gone(sum(self._before[kind]), left, kind))
         if self._masks is not None:
-            phrases.append(
-                f"{self._masks.sparsity:.1%} of the weights of {len(self._masks.kept)} matrices zero"
-            )
+            share, matrices = self._masks.sparsity, len(self._masks.kept)
+            phrases.append(f"{share:.1%} of the weights of {matrices} matrices zero")
         return tuple(phrases)
 
     def _share(self, stage: int, final: float) -> float:
@@ -202,7 +198,7 @@ class _Pruning:
         else:
             share = self._share(stage, self._settings.sparsity)
             self._masks = unstructured_masks(scores, share, self._settings.scope)
-        self.constrain()
+        self._masks.apply(self._model)
 
 
 def check_range(name: str, value: float, least: float, most: float) -> None:
