@@ -5,6 +5,7 @@ ExportError               everything below; its message ends in what to do
 ├── CorpusError           a source that cannot be read: path and line
 ├── ModelSourceError      a model that cannot be found or read
 ├── UnsupportedModelError an architecture or setting that a graph does not cover
+├── TrainingError         a training that cannot begin, or had to stop: examples, losses, checkpoints
 ├── BuildError            a step of a build, and gates that it did not pass
 ├── RepositoryError       a repository that is not complete or not consistent
 └── EvaluationError       a file of questions, or a server that does not answer
@@ -40,6 +41,10 @@ class ModelSourceError(ExportError):
 
 class UnsupportedModelError(ExportError):
     """A graph does not cover this architecture or setting."""
+
+
+class TrainingError(ExportError):
+    """A training cannot begin, or had to stop."""
 
 
 class BuildError(ExportError):
