@@ -8,12 +8,13 @@ killed goes on after the last whole line.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from triton_rag_export.compress.distil_generator.examples import Example, Examples
+from triton_rag_export.compress.distil_generator.examples import Examples
 from triton_rag_export.errors import BuildError
 
 
@@ -66,7 +67,7 @@ def teacher_answers(
             answers += found
             advanced(len(answers), len(prompts.items))
     pairs = zip(prompts.items, answers, strict=True)
-    items = tuple(Example(example.prompt, tuple(answer)) for example, answer in pairs if answer)
+    items = tuple(replace(example, answer=tuple(answer)) for example, answer in pairs if answer)
     skipped = dict(prompts.skipped)
     if silent := len(prompts.items) - len(items):
         skipped["a prompt to which the teacher answers nothing"] = silent
