@@ -33,6 +33,7 @@ from triton_rag_export.compress.pruning.masks import (
 )
 from triton_rag_export.compress.pruning.schedule import cubic_sparsity
 from triton_rag_export.compress.pruning.structured import choose_units, cut_layers, cut_units, own_tables
+from triton_rag_export.compress.training.settings import check_choice, check_range
 
 Recover = Callable[[Any, int], None]
 """Trains the model in place, in the stage of this number, from 0."""
@@ -199,18 +200,6 @@ class _Pruning:
             share = self._share(stage, self._settings.sparsity)
             self._masks = unstructured_masks(scores, share, self._settings.scope)
         self._masks.apply(self._model)
-
-
-def check_range(name: str, value: float, least: float, most: float) -> None:
-    """Refuse a number that is out of range."""
-    if isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{name} is {value!r}; allowed: {least:g} to {most:g}")
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(choices)}")
 
 
 def _layer_counts(model: Any) -> dict[str, int]:
