@@ -12,7 +12,7 @@ and no more shifting is needed; an encoder-decoder model's labels are the answer
 labels in order: example by example, token by token.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from triton_rag_export.compress.distil_generator.examples import Example
 IGNORED = -100
 """The label of a position without one, as everywhere in transformers."""
 
-Batch = dict[str, torch.Tensor]
+Batch = Mapping[str, torch.Tensor]
 
 
 class Collator:
@@ -31,11 +31,13 @@ class Collator:
     Args:
         is_encoder_decoder: whether prompt and answer are two sequences.
         pad_token_id: fills what is not attended to; any token will do.
+        multiple: lengths are rounded up to a multiple of it: fewer shapes, and tensor cores like eights.
     """
 
-    def __init__(self, *, is_encoder_decoder: bool, pad_token_id: int) -> None:
+    def __init__(self, *, is_encoder_decoder: bool, pad_token_id: int, multiple: int = 8) -> None:
         self._lay_out = _two_sequences if is_encoder_decoder else _one_sequence
         self._pad_token_id = pad_token_id
+        self._multiple = multiple
 
     def __call__(self, numbered: Sequence[tuple[int, Example]]) -> Batch:
         """A batch of examples, each with its place in the list of all."""
@@ -50,7 +52,8 @@ class Collator:
         }
 
     def _padded(self, rows: Sequence[Sequence[int]], filling: int) -> torch.Tensor:
-        padded = torch.full((len(rows), max(map(len, rows))), filling)
+        width = -(-max(map(len, rows)) // self._multiple) * self._multiple
+        padded = torch.full((len(rows), width), filling)
         for row, ids in zip(padded, rows, strict=True):
             row[: len(ids)] = torch.tensor(ids)
         return padded

@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,14 @@ class TrainingText:
         prompt: what the user says, already complete; None where there is a question or a text alone.
         question: a question to be set into the recipe's instruction with its passages.
         passages: those of the question, the best first.
+        name: by which errors speak of it, such as its file and line.
     """
 
     answer: str | None
     prompt: str | None = None
     question: str | None = None
     passages: tuple[PromptPassage, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,12 @@ class Example:
     Attributes:
         prompt: what the model reads: the beginning of its sequence, or the encoder's source; at least one.
         answer: what it should say, its end token included where the answer was not cut; one loss a token.
+        name: of the text that it is of.
     """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class TextTokenizer:
         if text.prompt is None and text.question is None:
             if without_answers:
                 return (), "a text without a prompt, which a teacher cannot answer", False
-            found = tuple(self._plain(text.answer or "")) if (text.answer or "").strip() else ()
+            found = tuple(self._plain(text.answer or "", text.name)) if (text.answer or "").strip() else ()
             return found, "" if found else "an empty text", False
         builder, words = (
             (self._questions, text.question) if text.prompt is None else (self._prompts, text.prompt)
@@ -154,7 +158,7 @@ class TextTokenizer:
             return (), "a prompt longer than max_tokens", False
         answer = () if without_answers else self._answer(text.answer or "")
         kept = answer[: self._answer_tokens]
-        return (Example(tuple(prompt), kept),), "", len(kept) < len(answer)
+        return (Example(tuple(prompt), kept, text.name),), "", len(kept) < len(answer)
 
     def _answer(self, text: str) -> tuple[int, ...]:
         if self._is_encoder_decoder:
@@ -162,18 +166,18 @@ class TextTokenizer:
         ids = self._tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
         return (*ids, self._end_token_id)
 
-    def _plain(self, text: str) -> Iterator[Example]:
+    def _plain(self, text: str, name: str) -> Iterator[Example]:
         """A text in pieces of the longest length."""
         if not self._is_encoder_decoder:
             ids = tuple(self._tokenizer(text.strip())["input_ids"])
             for start in range(0, len(ids), self._max_tokens):
                 piece = ids[start : start + self._max_tokens]
                 if len(piece) > 1:
-                    yield Example(piece[:1], piece[1:])
+                    yield Example(piece[:1], piece[1:], name)
             return
         for first, second in _halves(self._tokenizer, text.strip(), self._answer_tokens - SPECIAL_TOKENS):
             source, target = self._tokenizer(first), self._tokenizer(text_target=second)
-            yield Example(tuple(source["input_ids"]), tuple(target["input_ids"]))
+            yield Example(tuple(source["input_ids"]), tuple(target["input_ids"]), name)
 
 
 def _halves(tokenizer: Any, text: str, tokens: int) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,9 @@ the teacher, both softened by a temperature T, times T² so that its gradients k
 (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015). Both are means over the
 answers' tokens; the prompt and the padding have no row here.
 
-Losses are kept as sums and a count until the very end: micro-batches and processes hold different numbers of
-tokens, and a mean of their means would weigh the tokens of short batches more.
+The training loop weighs the means of slices and processes by their tokens and adds the parts up by their
+shares, `loss_weights`.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -17,50 +15,31 @@ from torch.nn.functional import cross_entropy
 from triton_rag_export.compress.distil_generator.soft_labels import SoftLabels
 
 
-@dataclass(frozen=True, slots=True)
-class LossSums:
-    """The parts of a loss, summed over tokens.
-
-    Attributes:
-        hard: cross entropy with the labels, in nats, a scalar tensor.
-        soft: T² · KL(teacher || student) of softened distributions, in nats, a scalar tensor; 0 without a
-            teacher.
-        tokens: how many tokens were summed.
-        alpha: the share of the hard part.
-    """
-
-    hard: torch.Tensor
-    soft: torch.Tensor
-    tokens: int
-    alpha: float
-
-    @property
-    def total(self) -> torch.Tensor:
-        """`alpha * hard + (1 - alpha) * soft`, still a sum: divide by the tokens of the whole step."""
-        return self.alpha * self.hard + (1 - self.alpha) * self.soft
-
-
-def loss_sums(
-    logits: torch.Tensor,
-    token_ids: torch.Tensor,
-    soft_labels: SoftLabels | None,
-    *,
-    alpha: float,
-    temperature: float,
-) -> LossSums:
-    """The loss of the rows that have a label.
+def loss_weights(alpha: float) -> dict[str, float]:
+    """What each part of the loss counts.
 
     Args:
-        logits: the student's, (rows, vocabulary).
+        alpha: the share of the hard part, 0 to 1.
+    """
+    return {"hard": alpha, "soft": 1 - alpha}
+
+
+def loss_parts(
+    logits: torch.Tensor, token_ids: torch.Tensor, soft_labels: SoftLabels | None, temperature: float
+) -> dict[str, torch.Tensor]:
+    """The parts of the loss, each a mean over rows, in nats.
+
+    Args:
+        logits: the student's, (rows, vocabulary), at least one row.
         token_ids: the labels, (rows,).
-        soft_labels: the teacher's word on the same rows; may be None where alpha is 1.
-        alpha: 0 to 1, the share of the hard part.
+        soft_labels: the teacher's word on the same rows; None: there is no soft part.
         temperature: softens both distributions, at least 1.
     """
     logits = logits.float()
-    hard = cross_entropy(logits, token_ids, reduction="sum")
-    soft = hard.new_zeros(()) if soft_labels is None else soft_loss(logits, soft_labels, temperature).sum()
-    return LossSums(hard, soft, len(token_ids), alpha)
+    parts = {"hard": cross_entropy(logits, token_ids)}
+    if soft_labels is not None:
+        parts["soft"] = soft_loss(logits, soft_labels, temperature).mean()
+    return parts
 
 
 def soft_loss(logits: torch.Tensor, soft_labels: SoftLabels, temperature: float) -> torch.Tensor:

@@ -70,7 +70,7 @@ class _PassageDraw:
 def _training_text(row: Mapping[str, Any], where: str, draw: _PassageDraw) -> TrainingText:
     for key in ("prompt", "source"):
         if key in row:
-            return TrainingText(_optional(row, "answer", where), prompt=_text(row, key, where))
+            return TrainingText(_optional(row, "answer", where), prompt=_text(row, key, where), name=where)
     if "question" in row:
         answers = row.get("answers", [])
         if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
@@ -80,10 +80,11 @@ def _training_text(row: Mapping[str, Any], where: str, draw: _PassageDraw) -> Tr
             answers[0] if answers else None,
             question=_text(row, "question", where),
             passages=draw.around(passage_id, where) if passage_id else (),
+            name=where,
         )
     if "text" in row:
         title, text = _optional(row, "title", where) or "", _text(row, "text", where)
-        return TrainingText(f"{title}\n{text}" if title and text.strip() else text)
+        return TrainingText(f"{title}\n{text}" if title and text.strip() else text, name=where)
     raise CorpusError(f"{where}: none of the known keys: give {_KEYS}")
 
 

@@ -9,7 +9,7 @@ from export.graph.tiny_causal_models import VOCABULARY, random_tokens, tiny_llam
 from export.graph.tiny_encoder_decoder_models import tiny_bart, tiny_t5
 from triton_rag_export.compress.distil_generator.batches import Collator, label_ids, label_logits
 from triton_rag_export.compress.distil_generator.examples import Example
-from triton_rag_export.compress.distil_generator.loss import loss_sums, soft_loss
+from triton_rag_export.compress.distil_generator.loss import loss_parts, loss_weights, soft_loss
 from triton_rag_export.compress.distil_generator.soft_labels import SoftLabels
 
 STUDENT = [[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]]
@@ -36,11 +36,9 @@ def by_hand(alpha: float, temperature: float) -> float:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_the_loss_is_the_formula(alpha: float, temperature: float) -> None:
     teacher = SoftLabels.whole(torch.tensor(TEACHER))
-    sums = loss_sums(
-        torch.tensor(STUDENT), torch.tensor(LABELS), teacher, alpha=alpha, temperature=temperature
-    )
-    assert float(sums.total) == pytest.approx(by_hand(alpha, temperature), rel=1e-4)
-    assert sums.tokens == 2
+    parts = loss_parts(torch.tensor(STUDENT), torch.tensor(LABELS), teacher, temperature)
+    loss = sum(weight * float(parts[name]) for name, weight in loss_weights(alpha).items())
+    assert loss == pytest.approx(by_hand(alpha, temperature) / len(LABELS), rel=1e-4)
 
 
 def test_the_gradient_keeps_its_size_at_high_temperatures() -> None:
@@ -87,27 +85,19 @@ def test_company_and_padding_change_no_examples_loss(make) -> None:
         for prompt, answer in ((3, 9), (17, 2), (8, 8))
     ]
     logits_of = label_logits(model)
-    teacher = SoftLabels.whole(torch.randn(sum(len(e.answer) for e in examples), VOCABULARY))
+    teacher = torch.randn(len(examples), 20, VOCABULARY).log_softmax(-1)
 
-    def sums(collate: Collator, numbered: list[tuple[int, Example]]) -> tuple[float, float, int]:
+    def sums(collate: Collator, numbered: list[tuple[int, Example]]) -> list[float]:
         batch = collate(numbered)
-        rows = [sum(len(e.answer) for e in examples[:number]) for number, _ in numbered]
-        wanted = torch.cat(
-            [
-                teacher.log_probabilities[row : row + len(example.answer)]
-                for row, (_, example) in zip(rows, numbered, strict=True)
-            ]
-        )
+        soft_labels = SoftLabels(torch.cat([teacher[n, : len(e.answer)] for n, e in numbered]))
         with torch.inference_mode():
-            logits = logits_of(model, batch)
-        found = loss_sums(logits, label_ids(batch), SoftLabels(wanted), alpha=0.5, temperature=2.0)
-        return float(found.hard), float(found.soft), found.tokens
+            parts = loss_parts(logits_of(model, batch), label_ids(batch), soft_labels, 2.0)
+        return [float(part) * len(label_ids(batch)) for part in parts.values()]
 
     numbered = list(enumerate(examples))
-    for padding in (0, 5):
-        collate = Collator(is_encoder_decoder=is_encoder_decoder, pad_token_id=padding)
-        together = sums(collate, numbered)
+    for padding, multiple in ((0, 1), (5, 8)):
+        collate = Collator(is_encoder_decoder=is_encoder_decoder, pad_token_id=padding, multiple=multiple)
         alone = [sums(collate, [pair]) for pair in numbered]
-        for part in range(2):
-            assert together[part] == pytest.approx(sum(one[part] for one in alone), rel=1e-4)
-        assert together[2] == sum(one[2] for one in alone) == 19
+        assert sums(collate, numbered) == pytest.approx(
+            [sum(part) for part in zip(*alone, strict=True)], rel=1e-4
+        )
