@@ -1,4 +1,7 @@
-"""The command line of export: `build`, `lint`, `evaluate`. What is heavy is imported when a command runs."""
+"""The commands of export: `build`, `compress`, `report`, `lint`, `evaluate`.
+
+What is heavy is imported when a command runs.
+"""
 
 import json
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["build", "evaluate", "lint"]
+__all__ = ["build", "compress", "evaluate", "lint"]
 
 
 def build(
@@ -35,6 +38,40 @@ def build(
     typer.echo(f"{out} is ready: {report.size_bytes / 1e6:,.0f} MB in {report.seconds:.1f} s")
     typer.echo(f"serve it:    triton-rag serve {out}")
     typer.echo(f"measure it:  triton-rag evaluate {out} --questions FILE")
+
+
+def compress(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines, to which a row a step is added.  [default: build/NAME.ledger.jsonl]"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to put the torch models into: encoder/ and generator/.")
+    ] = None,
+) -> None:
+    """Compress a recipe's models step by step, and measure each step.
+
+    Exit code: 0 when every step passed the recipe's gate, 1 when one did not or could not be run.
+    """
+    from triton_rag_export.build.display import BuildDisplay, silence_library_bars
+    from triton_rag_export.recipe import load_recipe
+
+    loaded = load_recipe(recipe)
+    silence_library_bars(loaded)
+    with BuildDisplay() as display:
+        from triton_rag_export.build import compress as run
+
+        report = run(loaded, ledger or ledger_path(loaded.name), display, out=out)
+    typer.echo(f"{len(report.rows)} rows in {report.ledger}, {report.seconds:.1f} s")
+    for kind, model in report.models.items():
+        typer.echo(f"{kind}: {model.source.folder if out is None else out / kind}")
+    typer.echo(f"see them:  triton-rag report {report.ledger}")
+
+
+def ledger_path(recipe: str) -> Path:
+    """Where a recipe's ledger lies unless told otherwise."""
+    return Path("build") / f"{recipe}.ledger.jsonl"
 
 
 def lint(

@@ -7,7 +7,7 @@ from typing import Any
 
 from triton_rag_export.build.artifacts import ArtifactCache
 from triton_rag_export.build.assemble import Parts, assemble
-from triton_rag_export.build.context import BuildContext, FoundModel
+from triton_rag_export.build.context import find_models
 from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
 from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
 from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
@@ -15,7 +15,6 @@ from triton_rag_export.build.output import check_output, new_folder
 from triton_rag_export.build.progress import BuildProgress, SilentProgress, step
 from triton_rag_export.build.quality import measure_retrieval_quality
 from triton_rag_export.errors import BuildError, RepositoryError
-from triton_rag_export.graph.model_source import fingerprint, resolve_model
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import Manifest, lint, read_manifest, write_manifest
 from triton_rag_export.served_errors import served_errors_as
@@ -68,7 +67,7 @@ def build(
     """
     started_s = time.monotonic()
     check_output(out)
-    context = _context(recipe, cache or ArtifactCache(), progress or SilentProgress())
+    context = find_models(recipe, cache or ArtifactCache(), progress or SilentProgress())
     generator = prompt = None
     if context.generator is not None and recipe.generator is not None:
         prompt = prompt_files(context, context.generator, recipe.generator)
@@ -93,19 +92,6 @@ def build(
     steps |= {"generator": generator, "prompt": prompt} if generator and prompt else {}
     reused = tuple(name for name, artifact in steps.items() if artifact.reused)
     return BuildReport(out, manifest, time.monotonic() - started_s, reused)
-
-
-def _context(recipe: Recipe, cache: ArtifactCache, progress: BuildProgress) -> BuildContext:
-    with step(progress, "find the models") as running:
-        encoder = _find(recipe.encoder.model)
-        generator = None if recipe.generator is None else _find(recipe.generator.model)
-        running.note = ", ".join(model.source.name for model in (encoder, generator) if model)
-    return BuildContext(recipe, cache, progress, encoder, generator)
-
-
-def _find(name: str) -> FoundModel:
-    source = resolve_model(name)
-    return FoundModel(source, fingerprint(source))
 
 
 def _index_version(out: Path, index_key: str) -> int:

@@ -14,7 +14,7 @@ from triton_rag_export.compress.distil_generator.generator_texts import Generato
 from triton_rag_export.compress.distil_generator.settings import DistilGeneratorSettings
 from triton_rag_export.compress.distil_generator.student import check_vocabularies, student_of_layers
 from triton_rag_export.compress.distil_generator.teacher import LiveTeacher, Teacher
-from triton_rag_export.compress.distil_generator.teacher_answers import teacher_answers
+from triton_rag_export.compress.distil_generator.teacher_answers import AnswerSearch, teacher_answers
 from triton_rag_export.compress.distil_generator.teacher_cache import (
     CachedTeacher,
     CacheInfo,
@@ -149,11 +149,10 @@ class _AskedTeacher:
                 self.model,
                 prompts,
                 self.workplace / f"answers-{prompts.fingerprint[:16]}.jsonl",
+                AnswerSearch(
+                    settings.answer_tokens, settings.beams, self.batch_size, pad_token_id_of(tokenizer)
+                ),
                 teacher=self.fingerprint,
-                pad_token_id=pad_token_id_of(tokenizer),
-                answer_tokens=settings.answer_tokens,
-                beams=settings.beams,
-                batch_size=self.batch_size,
             )
 
     def soft_labels(self, examples: Examples) -> Teacher:

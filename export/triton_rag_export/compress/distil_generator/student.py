@@ -13,6 +13,7 @@ import torch
 
 from triton_rag_export.compress.distil_generator.batches import Batch, label_logits
 from triton_rag_export.compress.layers import keep_layers
+from triton_rag_export.compress.model_parts import stacks_of
 from triton_rag_export.errors import UnsupportedModelError
 
 Choice = Literal["spaced", "influence"]
@@ -143,8 +144,7 @@ def check_vocabularies(teacher: Any, student: Any, teacher_tokenizer: Any, stude
 
 def _layers_of(model: Any, stack: str) -> Any:
     """The layers of a stack, in order."""
-    body = model.get_encoder() if stack == "encoder" else model.get_decoder()
-    return body.block if hasattr(body, "block") else body.layers
+    return model.get_submodule(stacks_of(model)[stack])
 
 
 def _check_count(stack: str, count: int, total: int) -> None:

@@ -97,33 +97,39 @@ def sweep(
         ExportError: see `distil_generator`.
         ValueError: a value is out of range, or there are none or too many; names it and what is allowed.
     """
+    runs = _runs(settings, temperature, alpha, steps)
+    prepared = prepare(source, min(runs, key=lambda run: run.alpha), data, workplace)
+    before, rows = measure(prepared, prepared.student), []
+    for run in runs:
+
+        def told(progress: Progress, run: DistilGeneratorSettings = run) -> None:
+            report(run.temperature, run.alpha, progress)
+
+        student, started_s = copy.deepcopy(prepared.student), time.monotonic()
+        train_student(prepared, student, run, workplace / "sweep", told)
+        seconds = time.monotonic() - started_s
+        rows.append(SweepRow(run.temperature, run.alpha, measure(prepared, student), seconds))
+    return SweepReport(before, tuple(rows), runs[0].training.steps)
+
+
+def _runs(
+    settings: DistilGeneratorSettings, temperature: Sequence[float], alpha: Sequence[float], steps: int
+) -> list[DistilGeneratorSettings]:
+    """The settings of each run."""
     pairs = list(itertools.product(temperature, alpha))
     if not 1 <= len(pairs) <= MOST_RUNS:
         raise ValueError(
             f"temperature has {len(temperature)} values and alpha {len(alpha)}; allowed: 1 to {MOST_RUNS} "
             "pairs of one of each"
         )
-    short = replace(settings.training, steps=min(steps, settings.training.steps), checkpoint_every=0)
-    runs = [
-        replace(
-            settings, temperature=each, alpha=share, training=replace(short, evaluate_every=0, keep="last")
-        )
-        for each, share in pairs
-    ]
-    prepared = prepare(source, min(runs, key=lambda run: run.alpha), data, workplace)
-    before, rows = measure(prepared, prepared.student), []
-    for run in runs:
-        student, started_s = copy.deepcopy(prepared.student), time.monotonic()
-        train_student(
-            prepared,
-            student,
-            run,
-            workplace / "sweep",
-            lambda progress, run=run: report(run.temperature, run.alpha, progress),  # type: ignore[misc]
-        )
-        seconds = time.monotonic() - started_s
-        rows.append(SweepRow(run.temperature, run.alpha, measure(prepared, student), seconds))
-    return SweepReport(before, tuple(rows), short.steps)
+    training = replace(
+        settings.training,
+        steps=min(steps, settings.training.steps),
+        checkpoint_every=0,
+        evaluate_every=0,
+        keep="last",
+    )
+    return [replace(settings, temperature=each, alpha=share, training=training) for each, share in pairs]
 
 
 def _cells(quality: StudentQuality) -> tuple[str, str, str]:

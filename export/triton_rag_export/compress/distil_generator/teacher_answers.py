@@ -7,8 +7,8 @@ killed goes on after the last whole line.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,25 @@ from triton_rag_export.compress.distil_generator.examples import Examples
 from triton_rag_export.errors import BuildError
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerSearch:
+    """How a teacher looks for its answers.
+
+    Attributes:
+        answer_tokens: the longest answer.
+        beams: answers searched side by side; 1: greedily.
+        batch_size: prompts answered together.
+        pad_token_id: fills prompts that are answered together.
+    """
+
+    answer_tokens: int
+    beams: int
+    batch_size: int
+    pad_token_id: int
+
+
 def teacher_answers(
-    model: Any,
-    prompts: Examples,
-    path: Path,
-    *,
-    teacher: str,
-    pad_token_id: int,
-    answer_tokens: int,
-    beams: int,
-    batch_size: int,
-    advanced: Callable[[int, int], None] = lambda done, total: None,
+    model: Any, prompts: Examples, path: Path, search: AnswerSearch, *, teacher: str
 ) -> Examples:
     """The prompts, each with the answer that the teacher gives.
 
@@ -36,12 +44,8 @@ def teacher_answers(
         model: a transformers model in evaluation mode.
         prompts: examples whose own answers are not looked at.
         path: JSON lines; read if they are there, and written where they are not.
+        search: how.
         teacher: SHA-256 over the teacher's weights, configuration and tokenizer.
-        pad_token_id: fills prompts that are answered together.
-        answer_tokens: the longest answer.
-        beams: answers searched side by side; 1: greedily.
-        batch_size: prompts answered together.
-        advanced: is told how many prompts of how many are answered.
 
     Returns:
         The examples, those left out to which the teacher answers nothing.
@@ -52,20 +56,17 @@ def teacher_answers(
     settings = {
         "teacher": teacher,
         "prompts": _prompts_hash(prompts),
-        "tokens": answer_tokens,
-        "beams": beams,
+        "tokens": search.answer_tokens,
+        "beams": search.beams,
     }
     answers = _answers_there(path, settings)
     with path.open("a", encoding="utf-8") as file:
         while len(answers) < len(prompts.items):
-            together = prompts.items[len(answers) : len(answers) + batch_size]
-            found = _answer(
-                model, [example.prompt for example in together], pad_token_id, answer_tokens, beams
-            )
+            together = prompts.items[len(answers) : len(answers) + search.batch_size]
+            found = _answer(model, [example.prompt for example in together], search)
             file.writelines(json.dumps(ids) + "\n" for ids in found)
             file.flush()
             answers += found
-            advanced(len(answers), len(prompts.items))
     pairs = zip(prompts.items, answers, strict=True)
     items = tuple(replace(example, answer=tuple(answer)) for example, answer in pairs if answer)
     skipped = dict(prompts.skipped)
@@ -95,15 +96,15 @@ def _answers_there(path: Path, settings: dict[str, Any]) -> list[list[int]]:
     return answers
 
 
-def _answer(
-    model: Any, prompts: Sequence[tuple[int, ...]], pad_token_id: int, tokens: int, beams: int
-) -> list[list[int]]:
+def _answer(model: Any, prompts: Sequence[tuple[int, ...]], search: AnswerSearch) -> list[list[int]]:
     """Token ids of the answers, the end token included where one was given."""
     width = max(map(len, prompts))
     padding = [width - len(prompt) for prompt in prompts]
     is_encoder_decoder = model.config.is_encoder_decoder
     rows = [
-        [*prompt, *[pad_token_id] * missing] if is_encoder_decoder else [*[pad_token_id] * missing, *prompt]
+        [*prompt, *[search.pad_token_id] * missing]
+        if is_encoder_decoder
+        else [*[search.pad_token_id] * missing, *prompt]
         for prompt, missing in zip(prompts, padding, strict=True)
     ]
     masks = [
@@ -115,14 +116,14 @@ def _answer(
             torch.tensor(rows, device=model.device),
             attention_mask=torch.tensor(masks, device=model.device),
             do_sample=False,
-            num_beams=beams,
-            max_new_tokens=tokens,
-            pad_token_id=pad_token_id,
+            num_beams=search.beams,
+            max_new_tokens=search.answer_tokens,
+            pad_token_id=search.pad_token_id,
         )
     ends = model.generation_config.eos_token_id
     end_ids = set([ends] if isinstance(ends, int) else ends or [])
     start = 1 if is_encoder_decoder else width  # the decoder's start token, or the prompt
-    return [_up_to_end(row[start:], end_ids, pad_token_id) for row in found.tolist()]
+    return [_up_to_end(row[start:], end_ids, search.pad_token_id) for row in found.tolist()]
 
 
 def _up_to_end(answer: list[int], end_ids: set[int], pad_token_id: int) -> list[int]:

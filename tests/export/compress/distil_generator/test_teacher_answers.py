@@ -9,7 +9,7 @@ import torch
 from export.graph.tiny_causal_models import random_tokens, tiny_llama
 from export.graph.tiny_encoder_decoder_models import END, tiny_bart, tiny_t5
 from triton_rag_export.compress.distil_generator.examples import Example, Examples
-from triton_rag_export.compress.distil_generator.teacher_answers import teacher_answers
+from triton_rag_export.compress.distil_generator.teacher_answers import AnswerSearch, teacher_answers
 from triton_rag_export.errors import BuildError
 
 PROMPTS = Examples(
@@ -18,8 +18,9 @@ PROMPTS = Examples(
 
 
 def answered(model: Any, path: Path, **settings: Any) -> Examples:
-    defaults = {"teacher": "t", "pad_token_id": 0, "answer_tokens": 6, "beams": 1, "batch_size": 2}
-    return teacher_answers(model, PROMPTS, path, **(defaults | settings))
+    search = {"pad_token_id": 0, "answer_tokens": 6, "beams": 1, "batch_size": 2} | settings
+    teacher = search.pop("teacher", "t")
+    return teacher_answers(model, PROMPTS, path, AnswerSearch(**search), teacher=teacher)
 
 
 @pytest.mark.parametrize("make", [tiny_llama, tiny_t5, tiny_bart])
