@@ -24,8 +24,12 @@ def build(
     quality_limit: Annotated[
         int | None, typer.Option(min=1, help="Measure only so many questions of each data set.")
     ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="Where steps of compression are measured.  [default: build/NAME.ledger.jsonl]"),
+    ] = None,
 ) -> None:
-    """Build a model repository from a recipe."""
+    """Build a model repository from a recipe; its steps of compression come first, as in `compress`."""
     from triton_rag_export.build.display import BuildDisplay, silence_library_bars
     from triton_rag_export.recipe import load_recipe
 
@@ -34,7 +38,14 @@ def build(
     with BuildDisplay() as display:
         from triton_rag_export.build import build as run
 
-        report = run(loaded, out, display, quality_data=quality_data, quality_limit=quality_limit)
+        report = run(
+            loaded,
+            out,
+            display,
+            quality_data=quality_data,
+            quality_limit=quality_limit,
+            ledger=ledger or ledger_path(loaded.name),
+        )
     typer.echo(f"{out} is ready: {report.size_bytes / 1e6:,.0f} MB in {report.seconds:.1f} s")
     typer.echo(f"serve it:    triton-rag serve {out}")
     typer.echo(f"measure it:  triton-rag evaluate {out} --questions FILE")

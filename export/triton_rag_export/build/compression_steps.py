@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from triton_rag_export.compress.outcome import Progress
 
-STEPS = ("distil", "prune", "low_rank", "quantize")
-"""In this order; each is a table below `[encoder]` or `[generator]`."""
 LIBRARIES = ("accelerate", "gguf", "safetensors", "tokenizers", "torch", "transformers")
 WORK_FOLDER = "training"
 
@@ -46,12 +44,6 @@ class StepResult:
     model: FoundModel
     training: Training | None
     notes: tuple[str, ...]
-
-
-def steps_of(recipe: Table) -> dict[str, Table]:
-    """The tables of the steps that a recipe's model goes through, by name, in order."""
-    found = {name: getattr(recipe, name, None) for name in STEPS}
-    return {name: table for name, table in found.items() if table is not None}
 
 
 def run_step(
