@@ -10,7 +10,12 @@ from triton_rag_export.build.assemble import Parts, assemble
 from triton_rag_export.build.context import find_models
 from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
 from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
-from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
+from triton_rag_export.build.model_steps import (
+    encoder_graph,
+    generator_graph,
+    passage_encoder_graph,
+    prompt_files,
+)
 from triton_rag_export.build.output import check_output, new_folder
 from triton_rag_export.build.progress import BuildProgress, SilentProgress, step
 from triton_rag_export.build.quality import measure_retrieval_quality
@@ -73,8 +78,9 @@ def build(
         prompt = prompt_files(context, context.generator, recipe.generator)
     passages = cut_corpus(context)
     encoder = encoder_graph(context, passages)
-    vectors = embed_corpus(context, passages, encoder)
-    index = index_corpus(context, passages, vectors, encoder)
+    embedding = passage_encoder_graph(context, passages, encoder)
+    vectors = embed_corpus(context, passages, embedding)
+    index = index_corpus(context, passages, vectors, encoder, embedding)
     if context.generator is not None and recipe.generator is not None:
         generator = generator_graph(context, context.generator, recipe.generator, passages)
     quality = measure_retrieval_quality(context, passages, encoder, quality_data, quality_limit)
@@ -83,7 +89,7 @@ def build(
         with step(context.progress, "assemble the repository"):
             assemble(recipe, Parts(encoder, index, generator, prompt), workplace, index_version=version)
         with step(context.progress, "write the manifest"):
-            made = Made(passages, vectors, encoder, index, version, generator, quality)
+            made = Made(passages, vectors, encoder, embedding, index, version, generator, quality)
             manifest = describe(context, made, workplace)
             write_manifest(manifest, workplace)
         with step(context.progress, "check the repository"):
