@@ -80,6 +80,18 @@ def encoder_graph(
     )
 
 
+def passage_encoder_graph(context: BuildContext, passages: Artifact, encoder: Artifact) -> Artifact:
+    """The graph that embeds the passages: the encoder's, or that of the recipe's `passage_model`.
+
+    It is not served: it has the encoder's precision, and is only used while building.
+    """
+    if context.passage_encoder is None:
+        return encoder
+    return encoder_graph(
+        context, passages, model=context.passage_encoder, title="export the passages' encoder"
+    )
+
+
 def generator_graph(
     context: BuildContext,
     model: FoundModel,

