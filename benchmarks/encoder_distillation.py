@@ -2,25 +2,24 @@
 
 Three cases: `a`, three layers; `b`, two layers; `c`, three layers with labelled pairs in the loss. Texts are
 the training questions of MedQuAD, its passages and their sentences, and the documentation inside the running
-Python as text of another kind; nothing of XQuAD is trained on. Questions and passages of both sets are then
-embedded by the exported graphs: the teacher's in FP32, the student's in INT8, each with an index of its own,
-and the student's questions with the teacher's index (asymmetric retrieval). Training reads the first
-128 tokens of a passage; measured is what a build would serve, the encoder's own limit.
+Python as text of another kind; nothing of XQuAD and no development question is trained on. Questions and
+passages of both sets are then embedded by the exported graphs: the teacher's in FP32, the student's in INT8,
+each with an index of its own, and the student's questions with the teacher's index (asymmetric retrieval).
+Training reads the first 128 tokens of a passage; measured is what a build would serve, with the encoder's own
+limit.
 
 The last line is one JSON object; the exit code is 1 when a target is missed.
 
     python benchmarks/encoder_distillation.py a
-    python benchmarks/encoder_distillation.py a --share 0.1 --steps 300 --limit 100    # a quick look
+    python benchmarks/encoder_distillation.py a --steps 300 --limit 100    # a quick look
 """
 
 import argparse
 import json
 import os
-import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,23 +33,17 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBars
 from rich.table import Table
 from triton_rag_export.compress.distil_encoder import (
-    Development,
     DistillationData,
     EncoderDistillation,
+    read_distillation_data,
     run,
-    sentences,
 )
 from triton_rag_export.compress.outcome import Progress, StepOutcome
 from triton_rag_export.compress.training import TrainingSettings
-from triton_rag_export.corpus import Passage
-from triton_rag_export.corpus.python_docs import read_python_docs
 from triton_rag_export.graph.model_source import resolve_model
-from triton_rag_export.index import indexed_text
 
 TRAINED_SET, OTHER_SET = "medquad", "xquad/en"
 TEACHER, STUDENT, ASYMMETRIC = "teacher fp32", "student int8", "student int8, teacher's index"
-MEDICAL_SENTENCES, OTHER_SENTENCES, OTHER_DOCUMENTS = 60_000, 20_000, 3_000
-DEVELOPMENT_QUESTIONS, DEVELOPMENT_PASSAGES = 500, 1_000
 
 TRAINING = TrainingSettings(steps=3000, batch_size=64, learning_rate=3e-4, evaluate_every=500)
 CASES = {
@@ -75,16 +68,17 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="of the sets")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks" / "distilled")
     parser.add_argument("--steps", type=int, help="instead of the case's own")
-    parser.add_argument("--share", type=float, default=1.0, help="of the training's texts, above 0 to 1")
     parser.add_argument("--limit", type=int, help="questions to measure, and passages in proportion")
     arguments = parser.parse_args()
-    settings = CASES[arguments.case]
+    files = {"questions": (arguments.data / TRAINED_SET / "questions.train.jsonl",)}
+    settings = replace(CASES[arguments.case], **files)
     if arguments.steps:
         settings = replace(settings, training=replace(settings.training, steps=arguments.steps))
     console = Console(width=110)
     started_s = time.monotonic()
     student = arguments.out / arguments.case
-    data = distillation_data(arguments.data / TRAINED_SET, arguments.share)
+    corpus = read(arguments.data / TRAINED_SET, TRAINED_SET, None)
+    data = read_distillation_data(settings, corpus.passages)
     outcome = distil(settings, data, student, arguments.out / "workplace", console)
     whole_s = time.monotonic() - started_s
     found = {
@@ -122,58 +116,6 @@ def distil(
     console.print(f"{count:,} texts, {len(data.pairs):,} labelled pairs")
     teacher = resolve_model(MODEL).folder
     return run(teacher, student, settings, data=data, workplace=workplace, report=report)
-
-
-def distillation_data(folder: Path, share: float) -> DistillationData:
-    """Training questions, passages, sentences, and text of another kind; or a share of them.
-
-    Quality while training is measured on training questions that are held out, so that no development
-    question decides anything.
-    """
-    passages = read(folder, TRAINED_SET, None)
-    lines = (folder / "questions.train.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    chosen = random.Random(0)
-    chosen.shuffle(rows)
-    held_out, rest = rows[:DEVELOPMENT_QUESTIONS], rows[DEVELOPMENT_QUESTIONS:]
-    trained = rest[: round(share * len(rest))]
-    kept = passages.passages if share == 1 else with_ids(passages, {row["passage_id"] for row in trained})
-    places = {passage.id: place for place, passage in enumerate(kept)}
-    documents = [document.text for document in read_python_docs()]
-    return DistillationData(
-        queries=[row["question"] for row in trained],
-        passages=[indexed_text(passage) for passage in kept],
-        others=[
-            *sample(sentences(passage.text for passage in kept), share * MEDICAL_SENTENCES, chosen),
-            *sample(sentences(documents), share * OTHER_SENTENCES, chosen),
-            *sample(iter(documents), share * OTHER_DOCUMENTS, chosen),
-        ],
-        pairs=[(number, places[row["passage_id"]]) for number, row in enumerate(trained)],
-        development=development(held_out, passages, chosen),
-    )
-
-
-def with_ids(data: DataSet, ids: set[str]) -> list[Passage]:
-    """The passages of these ids."""
-    return [passage for passage in data.passages if passage.id in ids]
-
-
-def sample(texts: Iterator[str], count: float, chosen: random.Random) -> Sequence[str]:
-    """Some of the texts, or all where there are fewer."""
-    every = list(texts)
-    return chosen.sample(every, min(round(count), len(every)))
-
-
-def development(rows: Sequence[dict[str, str]], data: DataSet, chosen: random.Random) -> Development:
-    """Questions and their passages, among some others."""
-    others = {passage.id for passage in chosen.sample(data.passages, DEVELOPMENT_PASSAGES)}
-    kept = with_ids(data, others | {row["passage_id"] for row in rows})
-    places = {passage.id: place for place, passage in enumerate(kept)}
-    return Development(
-        [row["question"] for row in rows],
-        [indexed_text(passage) for passage in kept],
-        [places[row["passage_id"]] for row in rows],
-    )
 
 
 def measured(data: DataSet, student: Path, out: Path, console: Console) -> dict[str, dict[str, float]]:

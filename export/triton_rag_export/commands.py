@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["build", "compress", "evaluate", "lint"]
+__all__ = ["build", "compress", "evaluate", "lint", "report"]
 
 
 def build(
@@ -72,6 +72,29 @@ def compress(
 def ledger_path(recipe: str) -> Path:
     """Where a recipe's ledger lies unless told otherwise."""
     return Path("build") / f"{recipe}.ledger.jsonl"
+
+
+def report(
+    ledger: Annotated[Path, typer.Argument(help="The file that `triton-rag compress` wrote.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the page and the plots.  [default: LEDGER with .report at the end]"),
+    ] = None,
+) -> None:
+    """Show a ledger: a table here, one page of HTML with plots, and the plots as PNGs.
+
+    Exit code: 0 when every model's last steps passed their gates, 1 when one did not or the ledger cannot be
+    read.
+    """
+    from triton_rag_export.evaluate.ledger import read_rows
+    from triton_rag_export.evaluate.ledger_report import ledger_state, print_state, write_report
+
+    state = ledger_state(read_rows(ledger))
+    print_state(state)
+    files = write_report(state, out or ledger.with_name(f"{ledger.name}.report"), ledger.name)
+    typer.echo(f"{files[0]} and {len(files) - 1} plots")
+    if state.failures:
+        raise typer.Exit(1)
 
 
 def lint(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache
 from triton_rag_export.build.candidates import Candidate, Measuring
-from triton_rag_export.build.compression_steps import METHODS, run_step, steps_of
+from triton_rag_export.build.compression_methods import method_of
+from triton_rag_export.build.compression_steps import run_step, steps_of
 from triton_rag_export.build.context import BuildContext, FoundModel, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus
 from triton_rag_export.build.ledger_rows import Done, LedgerWriter
@@ -112,7 +113,7 @@ def _compress_model(
         result = run_step(context, passages, kind, name, table, before.model)
         graph = _graph(context, passages, kind, result.model, "fp32", name)
         candidate = Candidate(kind, name, result.model, graph)
-        goals = METHODS[kind, name].goals(table)
+        goals = method_of(kind, name).goals(table)
         done = Done(table.model_dump(mode="json"), goals, result.training, result.notes)
         row = writer.add(candidate, (before, row), original, done)
         before = candidate

@@ -6,22 +6,24 @@ lie beside the cache until its artifact is whole: a run that was killed goes on 
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from triton_rag_export.build.artifacts import Artifact, key_of
+from triton_rag_export.build.compression_methods import Work, method_of
 from triton_rag_export.build.context import BuildContext, FoundModel, decided_by_all, find_model
-from triton_rag_export.build.corpus_steps import CONTENT, read_passages
+from triton_rag_export.build.corpus_steps import CONTENT
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.errors import BuildError
-from triton_rag_export.evaluate.ledger.row import Goal, Kind, Training
+from triton_rag_export.evaluate.ledger.row import Kind, Training
 from triton_rag_export.recipe.table import Table
 from triton_rag_export.repository.manifest import sha256_of
 
 if TYPE_CHECKING:
-    from triton_rag_export.compress.outcome import Progress, StepOutcome
+    from collections.abc import Callable
+
+    from triton_rag_export.compress.outcome import Progress
 
 STEPS = ("distil", "prune", "low_rank", "quantize")
 """In this order; each is a table below `[encoder]` or `[generator]`."""
@@ -29,44 +31,6 @@ LIBRARIES = ("accelerate", "gguf", "safetensors", "tokenizers", "torch", "transf
 WORK_FOLDER = "training"
 
 _Settings = TypeVar("_Settings")
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a method works on.
-
-    Attributes:
-        context: the build.
-        passages: the cut corpus.
-        source: the model, a folder or a GGUF file.
-        target: an empty folder for the result.
-        table: of the recipe.
-        workplace: for checkpoints.
-        report: to be called after each update.
-    """
-
-    context: BuildContext
-    passages: Artifact
-    source: Path
-    target: Path
-    table: Table
-    workplace: Path
-    report: "Callable[[Progress], None]"
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How a step is done.
-
-    Attributes:
-        run: does it.
-        module: its code.
-        goals: what a step with this table is for.
-    """
-
-    run: "Callable[[Work], StepOutcome]"
-    module: str
-    goals: Callable[[Any], tuple[Goal, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +63,7 @@ def run_step(
         ExportError: the model or the data cannot be used, or training had to stop; what is finished stays in
             the cache, checkpoints included.
     """
-    method = METHODS[kind, name]
+    method = method_of(kind, name)
     what = f"{kind}-{name.replace('_', '-')}"
     code, own_code = [method.module], [__name__]
     inputs = {
@@ -128,50 +92,6 @@ def run_step(
     return _result(artifact)
 
 
-def settings_of(kind: Callable[..., _Settings], table: Table) -> _Settings:
-    """A method's settings from the recipe's table, which has the same keys.
-
-    Raises:
-        ValueError: the settings do not allow a value.
-    """
-    from triton_rag_export.compress.training import TrainingSettings
-
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = {name: getattr(table, name) for name in type(table).model_fields if name in names}
-    if isinstance(values.get("training"), Table):
-        values["training"] = TrainingSettings(**values["training"].model_dump())
-    return kind(**values)
-
-
-def _distil_generator(work: Work) -> "StepOutcome":
-    from triton_rag_export.compress.distil_generator import (
-        DistilGeneratorSettings,
-        distil_generator,
-        read_generator_texts,
-    )
-
-    recipe = work.context.recipe.generator
-    if recipe is None:
-        raise BuildError("there is no generator to distil; please report this")
-    settings = settings_of(DistilGeneratorSettings, work.table)
-    texts = read_generator_texts(settings, recipe, read_passages(work.passages.folder))
-    return distil_generator(
-        work.source, work.target, settings, data=texts, workplace=work.workplace, report=work.report
-    )
-
-
-def _distillation_goals(table: Any) -> tuple[Goal, ...]:
-    """A teacher that teaches another model or fewer layers makes it smaller; plain fine-tuning need not."""
-    return ("smaller", "faster")
-
-
-METHODS: Mapping[tuple[Kind, str], Method] = {
-    ("generator", "distil"): Method(
-        _distil_generator, "triton_rag_export.compress.distil_generator.distil", _distillation_goals
-    ),
-}
-
-
 def _path(model: FoundModel) -> Path:
     source = model.source
     return source.folder if source.gguf_file is None else source.folder / source.gguf_file
@@ -179,9 +99,19 @@ def _path(model: FoundModel) -> Path:
 
 def _file_hashes(table: Table) -> list[str]:
     """SHA-256 of the files that a table names."""
-    values = [getattr(table, name) for name in type(table).model_fields]
-    listed = [path for value in values for path in (value if isinstance(value, tuple) else (value,))]
-    return [sha256_of(path) for path in listed if isinstance(path, Path) and path.is_file()]
+    found: list[str] = []
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        if isinstance(value, Table):
+            found += _file_hashes(value)
+        found += [
+            sha256_of(path) for path in (value if isinstance(value, tuple) else (value,)) if _is_file(path)
+        ]
+    return found
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, Path) and value.is_file()
 
 
 def _student(table: Table) -> str | None:

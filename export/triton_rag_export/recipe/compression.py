@@ -88,3 +88,86 @@ class GeneratorDistilRecipe(Table):
         if self.answer_tokens >= self.max_tokens:
             refuse(".answer_tokens", f"1 to {self.max_tokens - 1}, less than max_tokens = {self.max_tokens}")
         return self
+
+
+class PruneRecipe(Table):
+    """`[….prune]`: what of a model is taken away."""
+
+    importance: Literal["magnitude", "taylor"] = "taylor"
+    """taylor: by the first-order change of the loss over examples; magnitude: by the weights alone."""
+    heads: float = Field(default=0.0, ge=0.0, le=0.99)
+    """Share of each attention's heads to cut out; one always stays."""
+    neurons: float = Field(default=0.0, ge=0.0, le=0.99)
+    """Share of the feed-forward neurons to cut out."""
+    layers: float = Field(default=0.0, ge=0.0, le=0.99)
+    """Share of each stack's layers to drop; one always stays."""
+    weights: Literal["none", "unstructured", "2:4"] = "none"
+    """Single weights to set to zero; 2:4: two of each four along the inputs. Neither is smaller or faster."""
+    sparsity: float = Field(default=0.0, ge=0.0, le=0.999)
+    """Share of the single weights to set to zero with unstructured."""
+    scope: Literal["layer", "model"] = "layer"
+    """layer: the same share of each layer; model: the least important of all layers together."""
+    neuron_multiple: int = Field(default=16, ge=1, le=1024)
+    """Feed-forward widths that are left are multiples of it."""
+    stages: int = Field(default=1, ge=1, le=1000)
+    """In how many stages, with recovery after each; 1 is one-shot."""
+    calibration_examples: int = Field(default=64, ge=1, le=100_000)
+    """How many examples taylor is measured on."""
+    recover: bool = True
+    """Whether the model is trained after each stage."""
+
+    @property
+    def cuts(self) -> bool:
+        """Whether parts go, which makes the model smaller; zeros do not."""
+        return bool(self.heads or self.neurons or self.layers)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.weights == "unstructured") != (self.sparsity > 0):
+            allowed = "above 0" if self.weights == "unstructured" else "0"
+            refuse(".sparsity", f'{allowed} with weights = "{self.weights}"')
+        if self.weights == "none" and not self.cuts:
+            refuse(".weights", "unstructured or 2:4 where heads, neurons and layers are 0")
+        return self
+
+
+class LowRankRecipe(Table):
+    """`[….low_rank]`: linear layers become two factors, where that saves."""
+
+    energy: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the energy of each layer's outputs to keep; 0: by size."""
+    size: float = Field(default=0.0, ge=0.0, le=0.9999)
+    """Share of the model's parameters to keep; 0: by energy."""
+    rank_multiple: int = Field(default=8, ge=1, le=1024)
+    """Ranks are multiples of it."""
+    calibration_examples: int = Field(default=256, ge=1, le=100_000)
+    """How many examples the layers' inputs are measured on."""
+    recover: bool = True
+    """Whether the model is trained afterwards."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.energy > 0) == (self.size > 0):
+            refuse(".energy", "above 0 where size is 0, and 0 where size is above 0")
+        return self
+
+
+class GeneratorPruneRecipe(PruneRecipe):
+    """`[generator.prune]`: what of the generator is taken away; it recovers with itself as teacher."""
+
+    recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    """Loss, data and training of the recovery; the stages share its steps."""
+
+
+class GeneratorLowRankRecipe(LowRankRecipe):
+    """`[generator.low_rank]`: the generator's linear layers become two factors, where that saves."""
+
+    recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    """Loss, data and training of the recovery."""
+
+
+class GeneratorQuantizeRecipe(Table):
+    """`[generator.quantize]`: the generator is trained in the arithmetic of its INT8 graph."""
+
+    recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    """Loss, data and training."""

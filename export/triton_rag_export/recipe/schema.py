@@ -8,7 +8,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from triton_rag_export.recipe.compression import GeneratorDistilRecipe
+from triton_rag_export.recipe.compression import (
+    GeneratorDistilRecipe,
+    GeneratorLowRankRecipe,
+    GeneratorPruneRecipe,
+    GeneratorQuantizeRecipe,
+)
 from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
 from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
 
@@ -117,6 +122,12 @@ class GeneratorRecipe(Table):
     """The prompt of a model without chat template; {content} is the instruction, filled."""
     distil: GeneratorDistilRecipe | None = None
     """A student takes the model's place."""
+    prune: GeneratorPruneRecipe | None = None
+    """Parts of the model, or single weights, are taken away."""
+    low_rank: GeneratorLowRankRecipe | None = None
+    """Linear layers become two factors."""
+    quantize: GeneratorQuantizeRecipe | None = None
+    """The model is trained for INT8."""
     gate: GeneratorGate = GeneratorGate()
     """What a step of compression may lose, and what it must bring."""
 

@@ -1,6 +1,7 @@
 """Distil an encoder: from a teacher's folder to a student's, which a recipe can name in its place."""
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,9 +71,10 @@ def run(
 
 
 def _json_values(settings: EncoderDistillation) -> dict[str, Any]:
+    """What decides the result beside the training's own settings, for checkpoints."""
     values = dataclasses.asdict(settings)
     del values["training"]
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return json.loads(json.dumps(values, default=str))  # type: ignore[no-any-return]
 
 
 def _notes(student: TorchEncoder, texts: TokenTexts, settings: EncoderDistillation) -> tuple[str, ...]:

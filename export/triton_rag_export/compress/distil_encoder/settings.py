@@ -1,6 +1,7 @@
 """How an encoder is distilled, in one frozen value: the recipe's table `[encoder.distil]`."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from triton_rag_export.compress.training import TrainingSettings
@@ -13,6 +14,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "label_temperature": (1e-3, 10.0),
     "negatives": (0, 1000),
     "max_tokens": (8, 8192),
+    **dict.fromkeys(("sentences", "general_texts", "held_out"), (0, 100_000_000)),
+    "development_passages": (1, 100_000_000),
     "dropout": (0.0, 0.9),
 }
 
@@ -42,6 +45,17 @@ class EncoderDistillation:
             reads. The student's own limit stays the teacher's.
         dropout: while training.
         freeze_embeddings: whether the embeddings stay the teacher's.
+        questions: files of questions (JSON lines with `question`, and `passage_id` or `relevant`).
+        development: files of questions that quality is measured on; none: `held_out` of the others.
+        held_out: how many of the training questions are measured with and not trained on, where no file is
+            named.
+        development_passages: how many passages development questions are asked of, the right ones among
+            them.
+        sentences: how many sentences of the passages are texts of their own.
+        texts: files of general text (JSON lines with `id` and `text`), of another kind than the corpus: who
+            learns from the corpus alone loses elsewhere.
+        python_docs: whether the documentation inside the running Python is general text as well.
+        general_texts: how many general texts and sentences of them are drawn.
         training: steps, batches, learning rate.
 
     Raises:
@@ -62,6 +76,14 @@ class EncoderDistillation:
     max_tokens: int = 128
     dropout: float = 0.0
     freeze_embeddings: bool = False
+    questions: tuple[Path, ...] = ()
+    development: tuple[Path, ...] = ()
+    held_out: int = 500
+    development_passages: int = 1000
+    sentences: int = 60_000
+    texts: tuple[Path, ...] = ()
+    python_docs: bool = True
+    general_texts: int = 20_000
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
