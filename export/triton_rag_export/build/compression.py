@@ -13,7 +13,7 @@ from pathlib import Path
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache
 from triton_rag_export.build.candidates import Candidate, Measuring
 from triton_rag_export.build.compression_methods import method_of
-from triton_rag_export.build.compression_steps import run_step, steps_of
+from triton_rag_export.build.compression_steps import run_step
 from triton_rag_export.build.context import BuildContext, FoundModel, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus
 from triton_rag_export.build.ledger_rows import Done, LedgerWriter
@@ -24,6 +24,7 @@ from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.ledger.row import Goal, Kind, LedgerRow
 from triton_rag_export.graph.model_source import model_files
 from triton_rag_export.recipe import EncoderRecipe, GeneratorRecipe, Recipe
+from triton_rag_export.recipe.compression import steps_of
 
 ORIGINAL = "original"
 MODEL_MARK = "config.json"

@@ -10,6 +10,7 @@ from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext
 from triton_rag_export.build.corpus_steps import read_passages
 from triton_rag_export.errors import BuildError
+from triton_rag_export.evaluate.indexed_ids import read_kept_ids
 from triton_rag_export.evaluate.ledger.row import Goal, Kind
 from triton_rag_export.recipe.table import Table
 
@@ -97,6 +98,15 @@ def generator_texts(work: Work, table: Any) -> "GeneratorTexts":
     return read_generator_texts(settings, recipe, read_passages(work.passages.folder))
 
 
+def _distil_encoder(work: Work) -> "StepOutcome":
+    from triton_rag_export.compress.distil_encoder import EncoderDistillation, read_distillation_data, run
+
+    settings = settings_of(EncoderDistillation, work.table)
+    passages = read_passages(work.passages.folder)
+    data = read_distillation_data(settings, passages, read_kept_ids(work.passages.folder))
+    return run(work.source, work.target, settings, data=data, workplace=work.workplace, report=work.report)
+
+
 def _distil_generator(work: Work) -> "StepOutcome":
     from triton_rag_export.compress.distil_generator import DistilGeneratorSettings, distil_generator
 
@@ -135,6 +145,9 @@ def _recovering(run: str, settings: str) -> "Callable[[Work], StepOutcome]":
 _DISTIL = "triton_rag_export.compress.distil_generator.distil"
 _RECOVERY = "triton_rag_export.compress.recovery.generator"
 _METHODS: dict[tuple[Kind, str], Method] = {
+    ("encoder", "distil"): Method(
+        _distil_encoder, "triton_rag_export.compress.distil_encoder.distil", lambda table: SMALLER_AND_FASTER
+    ),
     ("generator", "distil"): Method(_distil_generator, _DISTIL, lambda table: SMALLER_AND_FASTER),
     ("generator", "prune"): Method(
         _recovering("prune_generator", "PruneGeneratorSettings"),

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from triton_rag_export.compress.outcome import Progress
 
-STEPS = ("distil", "prune", "low_rank", "quantize")
-"""In this order; each is a table below `[encoder]` or `[generator]`."""
 LIBRARIES = ("accelerate", "gguf", "safetensors", "tokenizers", "torch", "transformers")
 WORK_FOLDER = "training"
 
@@ -46,12 +44,6 @@ class StepResult:
     model: FoundModel
     training: Training | None
     notes: tuple[str, ...]
-
-
-def steps_of(recipe: Table) -> dict[str, Table]:
-    """The tables of the steps that a recipe's model goes through, by name, in order."""
-    found = {name: getattr(recipe, name, None) for name in STEPS}
-    return {name: table for name, table in found.items() if table is not None}
 
 
 def run_step(
@@ -78,7 +70,7 @@ def run_step(
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
         workplace.mkdir(parents=True, exist_ok=True)
-        work = Work(context, passages, _path(model), folder, table, workplace, _report_to(running))
+        work = Work(context, passages, model_path(model), folder, table, workplace, _report_to(running))
         try:
             outcome = method.run(work)
         except ValueError as error:
@@ -92,7 +84,8 @@ def run_step(
     return _result(artifact)
 
 
-def _path(model: FoundModel) -> Path:
+def model_path(model: FoundModel) -> Path:
+    """Where a method reads a model: its folder, or its GGUF file."""
     source = model.source
     return source.folder if source.gguf_file is None else source.folder / source.gguf_file
 

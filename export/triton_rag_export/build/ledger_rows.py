@@ -118,6 +118,7 @@ def gate_of(recipe: Recipe, kind: Kind) -> Gate:
         most_loss={measure: values[key] for key, measure in _GATED.items() if key in values},
         least_speedup=table.gate.least_speedup,
         least_shrink=table.gate.least_shrink,
+        teachers_index=kind == "encoder" and recipe.encoder.index == "teacher",
     )
 
 

@@ -9,6 +9,15 @@ from pydantic import Field, model_validator
 
 from triton_rag_export.recipe.table import Layers, ModelName, RecipeFiles, Table, refuse
 
+STEPS = ("distil", "prune", "low_rank", "quantize")
+"""Steps of compression in this order; each is a table below `[encoder]` or `[generator]`."""
+
+
+def steps_of(table: Table) -> dict[str, Table]:
+    """The tables of the steps that a recipe's model goes through, by name, in order."""
+    found = {name: getattr(table, name, None) for name in STEPS}
+    return {name: step for name, step in found.items() if step is not None}
+
 
 class TrainingRecipe(Table):
     """`[….training]`: how a step of compression trains."""
@@ -152,6 +161,65 @@ class LowRankRecipe(Table):
         return self
 
 
+class EncoderDistilRecipe(Table):
+    """`[encoder.distil]`: a student learns the encoder's vectors, and its ranking of passages."""
+
+    layers: Layers = 0
+    """How many of the teacher's layers stay, 0 being half of them, or which."""
+    choose: Literal["spaced", "influence"] = "spaced"
+    """Which layers stay where a number is given: spaced evenly, or those of the largest influence."""
+    student: ModelName | Literal[""] = ""
+    """Instead, name or folder of a model with the same tokenizer."""
+    cosine: float = Field(default=1.0, ge=0.0, le=1e6)
+    """Weight of one minus the cosine to the teacher's vector."""
+    mse: float = Field(default=0.0, ge=0.0, le=1e6)
+    """Weight of the squared distance to the teacher's vector."""
+    similarity: float = Field(default=20.0, ge=0.0, le=1e6)
+    """Weight of the error of the similarities between the texts of a batch."""
+    ranking: float = Field(default=0.0, ge=0.0, le=1e6)
+    """Weight of the KL divergence from the teacher's ranking of the batch and the mined negatives."""
+    labels: float = Field(default=0.0, ge=0.0, le=1e6)
+    """Weight of the cross-entropy of the labelled passage among the batch and the mined negatives."""
+    temperature: float = Field(default=0.05, ge=1e-3, le=10.0)
+    """Of the ranking's softmax over similarities."""
+    label_temperature: float = Field(default=0.05, ge=1e-3, le=10.0)
+    """Of the labels' softmax over similarities."""
+    negatives: int = Field(default=0, ge=0, le=1000)
+    """Passages mined for each text, the nearest by the teacher's vectors."""
+    max_tokens: int = Field(default=128, ge=8, le=8192)
+    """Where texts are cut while training; the student's own limit stays the teacher's."""
+    dropout: float = Field(default=0.0, ge=0.0, le=0.9)
+    """While training."""
+    freeze_embeddings: bool = False
+    """Whether the embeddings stay the teacher's."""
+    questions: RecipeFiles = ()
+    """Files of questions to train on (JSON lines, as for `triton-rag evaluate`)."""
+    development: RecipeFiles = ()
+    """Files of questions that quality is measured on while it trains; none: `held_out` of the others."""
+    held_out: int = Field(default=500, ge=0, le=100_000_000)
+    """How many of the training questions are measured with instead, where `development` names no file."""
+    development_passages: int = Field(default=1000, ge=1, le=100_000_000)
+    """How many passages those questions are asked of, the right ones among them."""
+    sentences: int = Field(default=60_000, ge=0, le=100_000_000)
+    """How many sentences of the passages are texts of their own."""
+    texts: RecipeFiles = ()
+    """Files of general text (JSON lines, `id` and `text`): who learns the corpus alone loses elsewhere."""
+    python_docs: bool = True
+    """Whether the documentation inside the running Python is general text as well."""
+    general_texts: int = Field(default=20_000, ge=0, le=100_000_000)
+    """How many general texts and sentences of them are drawn."""
+    training: TrainingRecipe = TrainingRecipe()
+    """How it trains."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.student and self.layers != 0:
+            refuse(".layers", "0 where a student is named")
+        if not (self.cosine or self.mse or self.similarity or self.ranking or self.labels):
+            refuse(".cosine", "above 0, or one of mse, similarity, ranking and labels")
+        return self
+
+
 class GeneratorPruneRecipe(PruneRecipe):
     """`[generator.prune]`: what of the generator is taken away; it recovers with itself as teacher."""
 
@@ -170,4 +238,25 @@ class GeneratorQuantizeRecipe(Table):
     """`[generator.quantize]`: the generator is trained in the arithmetic of its INT8 graph."""
 
     recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    """Loss, data and training."""
+
+
+class EncoderPruneRecipe(PruneRecipe):
+    """`[encoder.prune]`: what of the encoder is taken away; it recovers with itself as teacher."""
+
+    recovery: EncoderDistilRecipe = EncoderDistilRecipe()
+    """Loss, data and training of the recovery; the stages share its steps."""
+
+
+class EncoderLowRankRecipe(LowRankRecipe):
+    """`[encoder.low_rank]`: the encoder's linear layers become two factors, where that saves."""
+
+    recovery: EncoderDistilRecipe = EncoderDistilRecipe()
+    """Loss, data and training of the recovery."""
+
+
+class EncoderQuantizeRecipe(Table):
+    """`[encoder.quantize]`: the encoder is trained in the arithmetic of its INT8 graph."""
+
+    recovery: EncoderDistilRecipe = EncoderDistilRecipe()
     """Loss, data and training."""

@@ -9,10 +9,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from triton_rag_export.recipe.compression import (
+    EncoderDistilRecipe,
     GeneratorDistilRecipe,
     GeneratorLowRankRecipe,
     GeneratorPruneRecipe,
     GeneratorQuantizeRecipe,
+    steps_of,
 )
 from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
 from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
@@ -77,6 +79,10 @@ class EncoderRecipe(Table):
     """Text put before every passage; left out, the prompt that the model's files name."""
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
+    index: Literal["own", "teacher"] = "own"
+    """teacher: the model before its compression embeds the passages, and what is left only the queries."""
+    distil: EncoderDistilRecipe | None = None
+    """A student takes the model's place."""
     gate: EncoderGate = EncoderGate()
     """What a step of compression may lose, and what it must bring."""
 
@@ -195,6 +201,11 @@ class Recipe(Table):
     ledger: LedgerRecipe = LedgerRecipe()
     """What the steps of compression are measured on."""
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether a model goes through steps of compression."""
+        return bool(steps_of(self.encoder) or (self.generator and steps_of(self.generator)))
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         limit = self.encoder.max_tokens
@@ -203,6 +214,10 @@ class Recipe(Table):
                 "corpus.passage_tokens",
                 f"at most {limit - SPECIAL_TOKENS}, encoder.max_tokens = {limit} "
                 f"less {SPECIAL_TOKENS} special tokens",
+            )
+        if self.encoder.index == "teacher" and not steps_of(self.encoder):
+            refuse(
+                "encoder.index", '"own" where the encoder is not compressed, by [encoder.distil] or another'
             )
         if self.generator and self.serving.max_tokens >= self.generator.context_tokens:
             refuse(

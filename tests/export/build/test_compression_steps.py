@@ -8,6 +8,7 @@ from export.small_build import save_small_models, write_corpus
 from triton_rag_export.build import ArtifactCache, CompressionReport, compress
 from triton_rag_export.errors import CorpusError, RecipeError
 from triton_rag_export.evaluate.ledger import read_rows
+from triton_rag_export.evaluate.ledger.row import TEACHERS_INDEX
 
 DISTIL = """
 [generator.gate]
@@ -21,6 +22,24 @@ layers = 1
 max_tokens = 64
 answer_tokens = 32
 [generator.distil.training]
+steps = 3
+batch_size = 4
+"""
+ENCODER = """
+[encoder.gate]
+least_speedup = 0.0
+ndcg_loss = 1.0
+recall_loss = 1.0
+mrr_loss = 1.0
+
+[encoder.distil]
+layers = 1
+max_tokens = 64
+held_out = 0
+python_docs = false
+labels = 0.1
+questions = ["data/small/questions.dev.jsonl"]
+[encoder.distil.training]
 steps = 3
 batch_size = 4
 """
@@ -54,7 +73,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(workshop: Path) -> CompressionReport:
-    recipe = measured_recipe(workshop, DISTIL + PRUNE.format(texts="") + LOW_RANK)
+    recipe = measured_recipe(workshop, ENCODER + DISTIL + PRUNE.format(texts="") + LOW_RANK)
     cache = ArtifactCache(workshop / "cache" / "artifacts")
     return compress(recipe, workshop / "ledger.jsonl", cache=cache, out=workshop / "models")
 
@@ -79,6 +98,15 @@ def test_a_row_says_what_training_took_and_how_far_the_model_is_from_the_origina
     assert distilled.distance["small"]["KL"] > 0
     assert distilled.settings["training"]["steps"] == 3
     assert any("neurons gone" in note for note in pruned.notes)
+
+
+def test_an_encoders_student_is_judged_with_its_own_index_and_the_teachers(report: CompressionReport) -> None:
+    original, distilled = (row for row in report.rows if row.kind == "encoder")
+    assert distilled.size.parameters < original.size.parameters
+    assert set(original.quality) == {"small"}
+    assert set(distilled.quality) == {"small", f"small{TEACHERS_INDEX}"}
+    assert -1 <= distilled.distance["small"]["cosine"] < 1
+    assert distilled.training is not None
 
 
 def test_the_models_can_be_taken_out_and_named_in_a_recipe(report: CompressionReport, workshop: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from triton_rag_export.build.compression_methods import settings_of
+from triton_rag_export.compress.distil_encoder import EncoderDistillation
 from triton_rag_export.compress.distil_generator import DistilGeneratorSettings
 from triton_rag_export.compress.recovery import (
     LowRankGeneratorSettings,
@@ -13,6 +14,7 @@ from triton_rag_export.compress.recovery import (
 )
 from triton_rag_export.compress.training import TrainingSettings
 from triton_rag_export.recipe.compression import (
+    EncoderDistilRecipe,
     GeneratorDistilRecipe,
     GeneratorLowRankRecipe,
     GeneratorPruneRecipe,
@@ -23,6 +25,7 @@ from triton_rag_export.recipe.table import Table
 
 PAIRS: list[tuple[Table, type]] = [
     (TrainingRecipe(), TrainingSettings),
+    (EncoderDistilRecipe(), EncoderDistillation),
     (GeneratorDistilRecipe(), DistilGeneratorSettings),
     (GeneratorPruneRecipe(neurons=0.5), PruneGeneratorSettings),
     (GeneratorLowRankRecipe(size=0.5), LowRankGeneratorSettings),

@@ -127,8 +127,8 @@ def draw(plot: Plot, kind: Literal["svg", "png"]) -> bytes:
                 point.name, (point.cost, point.quality), xytext=(6, 6), textcoords="offset points", fontsize=9
             )
         axes.set(xlabel=plot.cost_label, ylabel=plot.quality_label, title=plot.title)
-        axes.set_xlim(left=0)
-        axes.margins(x=0.2, y=0.2)
+        axes.set_xlim(0, 1.3 * max(point.cost for point in plot.points))  # names stand right of their points
+        axes.margins(y=0.2)
         axes.grid(alpha=0.3)
         picture = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else None
