@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,21 +121,40 @@ def embed_corpus(context: BuildContext, passages: Artifact, encoder: Artifact) -
     )
 
 
-def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, encoder: Artifact) -> Artifact:
-    """Build the indexes of words and vectors."""
+def index_corpus(
+    context: BuildContext,
+    passages: Artifact,
+    vectors: Artifact,
+    encoder: Artifact,
+    passage_encoder: Artifact | None = None,
+) -> Artifact:
+    """Build the indexes of words and vectors.
+
+    Args:
+        context: the build.
+        passages: the cut corpus.
+        vectors: of the passages.
+        encoder: the graph that will serve.
+        passage_encoder: the graph that made the vectors, where it is another one.
+
+    Raises:
+        BuildError: vectors of the two have different lengths.
+    """
     retrieval = context.recipe.retrieval
+    pair = [] if passage_encoder is None else [encoder.key, passage_encoder.key]
+    if passage_encoder is not None:
+        _refuse_another_length(encoder, passage_encoder)
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
-        from query_encoding import EncoderSettings
-
         from triton_rag_export.index import build_index
 
         report = build_index(
             read_passages(passages.folder),
             np.load(vectors.folder / VECTORS_FILE),
             retrieval,
-            EncoderSettings.read(encoder.folder).fingerprint,
+            _fingerprint(encoder),
             folder,
+            passage_fingerprint=None if passage_encoder is None else _fingerprint(passage_encoder),
         )
         for name in ID_FILES:
             (folder / name).write_bytes((passages.folder / name).read_bytes())
@@ -146,6 +165,7 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
         "vectors": vectors.key,
         "ids": [sha256_of(passages.folder / name) for name in ID_FILES],
         "retrieval": retrieval.model_dump(mode="json"),
+        "pair": pair,
     }
     return context.artifact(
         "index",
@@ -156,6 +176,21 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
         libraries=["bm25s", "faiss-cpu", "numpy"],
         title="build the index",
     )
+
+
+def _refuse_another_length(encoder: Artifact, passage_encoder: Artifact) -> None:
+    queries, passages = (_fingerprint(graph)["dim"] for graph in (encoder, passage_encoder))
+    if queries != passages:
+        raise BuildError(
+            f'encoder.index = "teacher": vectors of queries have {queries} numbers and those of passages '
+            f'{passages}; allowed: the same; set encoder.index = "own", or distil another student'
+        )
+
+
+def _fingerprint(encoder: Artifact) -> Mapping[str, str | int | bool]:
+    from query_encoding import EncoderSettings
+
+    return EncoderSettings.read(encoder.folder).fingerprint
 
 
 def corpus_fingerprint(corpus: CorpusRecipe) -> str:

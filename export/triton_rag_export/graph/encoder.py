@@ -31,6 +31,7 @@ from triton_rag_export.graph.fixed_texts import with_fixed_texts
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import ModelSource, fingerprint, load_encoder_model
 from triton_rag_export.graph.onnx_builder import GraphBuilder
+from triton_rag_export.graph.quantization_aware import is_quantization_aware
 from triton_rag_export.graph.torch_export import export_with_torch
 
 __all__ = ["EncoderExport", "EncoderReport", "export_encoder"]
@@ -171,7 +172,8 @@ def _write_int8(
 ) -> tuple[Int8Method, Closeness]:
     """Write the calibrated fixed scale if it is accurate enough, else the better of it and a scale a row."""
     text = export.text
-    maxima = calibrate(bert, text.pooling, export.calibration, scratch) if export.calibration else None
+    can_calibrate = export.calibration and not is_quantization_aware(export.model)
+    maxima = calibrate(bert, text.pooling, export.calibration, scratch) if can_calibrate else None
     methods: list[Int8Method] = ["static", "rows"] if maxima is not None else ["rows"]
     found: dict[Int8Method, Closeness] = {}
     for method in methods:

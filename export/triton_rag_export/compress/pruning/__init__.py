@@ -15,7 +15,13 @@ from triton_rag_export.compress.pruning.masks import (
     two_of_four_masks,
     unstructured_masks,
 )
-from triton_rag_export.compress.pruning.schedule import Schedule, cubic_sparsity
+from triton_rag_export.compress.pruning.prune import (
+    Pruned,
+    PruneSettings,
+    Recover,
+    prune_model,
+)
+from triton_rag_export.compress.pruning.schedule import cubic_sparsity
 from triton_rag_export.compress.pruning.structured import (
     choose_layers,
     choose_units,
@@ -28,7 +34,9 @@ __all__ = [
     "Importance",
     "ImportanceKind",
     "Loss",
-    "Schedule",
+    "PruneSettings",
+    "Pruned",
+    "Recover",
     "Scope",
     "Scores",
     "WeightMasks",
@@ -41,6 +49,7 @@ __all__ = [
     "language_model_loss",
     "measure_importance",
     "own_tables",
+    "prune_model",
     "two_of_four_masks",
     "unstructured_masks",
 ]

@@ -4,7 +4,8 @@ Unstructured sparsity makes a matrix no smaller and no faster by itself; two of 
 et al., 2021, https://arxiv.org/abs/2104.08378) is what sparse tensor cores of GPUs read at twice the speed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,14 +36,19 @@ class WeightMasks:
                 weight = model.get_submodule(name).weight
                 weight.mul_(mask.to(weight.device))
 
-    def hold(self, model: Any, optimizer: torch.optim.Optimizer) -> torch.utils.hooks.RemovableHandle:
-        """Keep the weights at zero through training: momentum would move them although their gradient is cut.
+    @contextmanager
+    def held(self, model: Any) -> Iterator[None]:
+        """Keep the weights that are gone at zero while something trains the model.
 
-        Returns:
-            What ends it, by `remove()`.
+        Momentum moves them in each step; before each forward pass they are set back, so that nothing is ever
+        computed with it. No optimizer has to know, and every process of a distributed training does the same.
         """
-        self.apply(model)
-        return optimizer.register_step_post_hook(lambda *_: self.apply(model))
+        hook = model.register_forward_pre_hook(lambda *_: self.apply(model))
+        try:
+            yield
+        finally:
+            hook.remove()
+            self.apply(model)
 
 
 def unstructured_masks(scores: Scores, sparsity: float, scope: Scope) -> WeightMasks:

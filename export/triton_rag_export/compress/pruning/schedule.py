@@ -3,10 +3,6 @@
 Zhu and Gupta, 2017, https://arxiv.org/abs/1710.01878.
 """
 
-from typing import Literal
-
-Schedule = Literal["one-shot", "cubic"]
-
 
 def cubic_sparsity(step: int, steps: int, final: float, *, initial: float = 0.0) -> float:
     """`final + (initial - final) * (1 - step / steps) ** 3`.

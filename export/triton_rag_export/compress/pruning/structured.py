@@ -2,7 +2,7 @@
 large one did with these parts silenced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,12 @@ from triton_rag_export.compress.widths import cut_channels, match_widths
 
 
 def choose_units(
-    scores: Sequence[torch.Tensor], fraction: float, scope: Scope, *, multiple: int = 1
+    scores: Sequence[torch.Tensor],
+    fraction: float,
+    scope: Scope,
+    *,
+    multiple: int = 1,
+    before: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """Choose which units stay, at least one (or `multiple`) in each place.
 
@@ -27,6 +32,7 @@ def choose_units(
         scope: "layer": the same share of each place; "model": the least important of all, each place's scores
             first divided by their length (Molchanov et al., 2019), since places differ in scale.
         multiple: each place keeps a multiple of so many, the nearest that it has.
+        before: how many units each place once had, which the fraction is of; default as many as now.
 
     Returns:
         For each place the units that stay, in ascending order.
@@ -38,10 +44,11 @@ def choose_units(
     if multiple < 1:
         raise ValueError(f"multiple is {multiple}; allowed: at least 1")
     counts = [len(score) for score in scores]
+    once = before or counts
     if scope == "layer":
-        kept = [count - round(fraction * count) for count in counts]
+        kept = [count - round(fraction * count) for count in once]
     else:
-        kept = _counts_over_all(scores, round(fraction * sum(counts)))
+        kept = _counts_over_all(scores, round(fraction * sum(once)) - sum(once) + sum(counts))
     rounded = (_to_multiple(keep, count, multiple) for keep, count in zip(kept, counts, strict=True))
     return [sorted(score.topk(keep).indices.tolist()) for score, keep in zip(scores, rounded, strict=True)]
 
@@ -75,23 +82,43 @@ def own_tables(model: Any) -> None:
             give_own_bias_tables(stack)
 
 
-def choose_layers(model: Any, importance: Importance, fraction: float, stack: str) -> list[int]:
-    """Choose which layers of a stack stay, at least one, in ascending order.
+def choose_layers(
+    model: Any, importance: Importance, fraction: float, stack: str, *, before: int | None = None
+) -> list[int]:
+    """Choose which layers of a stack stay, at least one.
+
+    Args:
+        model: the model.
+        importance: of its layers.
+        fraction: the share of layers to drop, 0 to below 1.
+        stack: "encoder" or "decoder".
+        before: how many layers the stack once had, which the fraction is of; default as many as now.
+
+    Returns:
+        Their numbers, in ascending order.
 
     Raises:
         ValueError: a fraction outside 0 to below 1.
     """
     check_fraction("fraction", fraction)
     scores = [importance.of_layer(name) for name in layer_names(model, stack)]
-    keep = max(1, len(scores) - round(fraction * len(scores)))
+    once = before or len(scores)
+    keep = max(1, once - round(fraction * once))
     best = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:keep]
     return sorted(best)
 
 
-def cut_layers(model: Any, importance: Importance, fraction: float) -> None:
-    """Drop the least important layers of each stack."""
-    for stack in stacks_of(model):
-        keep_layers(model, choose_layers(model, importance, fraction, stack), stack=stack)
+def cut_layers(
+    model: Any, importance: Importance, fraction: float, *, before: Mapping[str, int] | None = None
+) -> None:
+    """Drop the least important layers of each stack; `before` by the stack's name, as for `choose_layers`."""
+    kept = {
+        stack: choose_layers(model, importance, fraction, stack, before=(before or {}).get(stack))
+        for stack in stacks_of(model)
+    }
+    for stack, chosen in kept.items():
+        if len(chosen) < len(layer_names(model, stack)):
+            keep_layers(model, chosen, stack=stack)
 
 
 def _counts_over_all(scores: Sequence[torch.Tensor], cut: int) -> list[int]:
@@ -105,7 +132,7 @@ def _counts_over_all(scores: Sequence[torch.Tensor], cut: int) -> list[int]:
         if index != best[place]
     )
     kept = [len(score) for score in scores]
-    for _, place in candidates[:cut]:
+    for _, place in candidates[: max(0, cut)]:
         kept[place] -= 1
     return kept
 

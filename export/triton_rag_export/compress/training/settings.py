@@ -38,7 +38,8 @@ class TrainingSettings:
         warmup: share of the steps over which it rises from 0, 0 to 1.
         weight_decay: of AdamW, for matrices; biases, norms and other vectors have none.
         clip_norm: gradients of a larger norm are scaled down to it; 0: never.
-        precision: of products and attention; "bf16" keeps weights, gradients and AdamW's state in FP32.
+        precision: of products and attention; "bf16" keeps weights, gradients and AdamW's state in FP32. On a
+            CPU without AMX or AVX512-BF16 it is several times slower than "fp32".
         seed: of the order of the examples and of dropout.
         evaluate_every: steps from one measurement of quality to the next, the last step being one as well;
             0: the last step alone.

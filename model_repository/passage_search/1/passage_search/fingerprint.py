@@ -23,10 +23,10 @@ def serving_encoder(version_folder: Path) -> Path | None:
 
 
 def check_encoder(index: Mapping[str, FingerprintValue], encoder_file: Path) -> None:
-    """Compare the fingerprint of an index with that of the encoder that serves.
+    """Compare the fingerprint in an index with that of the encoder that serves.
 
     Args:
-        index: fingerprint of the encoder that made the index's vectors.
+        index: fingerprint of the encoder whose queries it was built for.
         encoder_file: `encoder.json` of the encoder that serves.
 
     Raises:

@@ -2,13 +2,10 @@
 
 import pytest
 import torch
-from export.compress.families import FAMILIES, losses_of
 from hypothesis import given
 from hypothesis import strategies as st
-from triton_rag_export.compress.model_parts import plain_linears
 from triton_rag_export.compress.pruning import (
     WeightMasks,
-    measure_importance,
     two_of_four_masks,
     unstructured_masks,
 )
@@ -63,33 +60,6 @@ def test_two_of_four_names_a_layer_that_cannot_be() -> None:
 def test_a_sparsity_that_cannot_be_is_refused(sparsity: float) -> None:
     with pytest.raises(ValueError, match=f"sparsity is {sparsity}; allowed: 0 to below 1"):
         unstructured_masks(SCORES, sparsity, "layer")
-
-
-@pytest.mark.parametrize("name", ["bert", "llama", "t5"])
-def test_masked_weights_stay_zero_through_training(name: str) -> None:
-    model = FAMILIES[name]()
-    importance = measure_importance(model, "magnitude")
-    names = plain_linears(model)
-    masks = unstructured_masks({name: importance.of_weights(name) for name in names}, 0.6, "model")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    losses = losses_of(model, batches=4)
-    losses[0](model).backward()
-    optimizer.step()  # momentum that would move the weights on
-
-    handle = masks.hold(model, optimizer)
-    for loss in losses:
-        optimizer.zero_grad()
-        loss(model).backward()
-        optimizer.step()
-        assert all((model.get_submodule(name).weight[~masks.kept[name]] == 0).all() for name in names)
-    weights = [model.get_submodule(name).weight for name in names]
-    zeros = sum(int((weight == 0).sum()) for weight in weights)
-    assert zeros / sum(weight.numel() for weight in weights) == pytest.approx(0.6, abs=1e-3)
-
-    handle.remove()
-    losses[0](model).backward()
-    optimizer.step()
-    assert any((model.get_submodule(name).weight[~masks.kept[name]] != 0).any() for name in names)
 
 
 def test_masks_say_how_sparse_they_are() -> None:

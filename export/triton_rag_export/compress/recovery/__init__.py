@@ -1,0 +1,26 @@
+"""Steps that take something away from a model and let it recover: pruning, low rank, quantization.
+
+    settings = PruneGeneratorSettings(heads=0.5, neurons=0.5, recovery=DistilGeneratorSettings(alpha=0.3))
+    outcome = prune_generator(model, smaller, settings, data=texts, workplace=folder)
+
+Each reads a folder as Hugging Face lays it out and writes another one. What they do is in `pruning`,
+`low_rank` and `quantization`; here it meets the data and the training of generators and encoders.
+"""
+
+from triton_rag_export.compress.recovery.generator import (
+    LowRankGeneratorSettings,
+    PruneGeneratorSettings,
+    QuantizeGeneratorSettings,
+    factorize_generator,
+    prune_generator,
+    quantize_generator,
+)
+
+__all__ = [
+    "LowRankGeneratorSettings",
+    "PruneGeneratorSettings",
+    "QuantizeGeneratorSettings",
+    "factorize_generator",
+    "prune_generator",
+    "quantize_generator",
+]
