@@ -2,7 +2,7 @@
 
 SmolLM2-135M-Instruct teaches a student of 15 of its 30 layers on texts of Python's documentation. Three
 students are compared on held-out texts, all of the same layers, the latter two trained on the same batches
-for as many steps: untrained, distilled (soft labels and some hard ones), and trained on the hard labels alone.
+for as many steps: untrained, distilled (soft labels and some hard ones), and trained on hard labels alone.
 
 A step reads `batch * tokens` tokens: 6 floating-point operations a weight and token for the student, 2 for
 the teacher; at 8 × 128 that is 0.8 · 10¹². Processors with bf16 products (AMX, AVX512-BF16) do them several

@@ -14,6 +14,7 @@ from triton_rag_export.compress.distil_generator.settings import DistilGenerator
 from triton_rag_export.compress.outcome import Progress, StepOutcome
 from triton_rag_export.compress.trained_model import save_trained
 from triton_rag_export.compress.training import Task, TrainingData, train
+from triton_rag_export.compress.training.processes import processes
 
 Report = Callable[[Progress], None]
 
@@ -45,13 +46,11 @@ def distil_generator(
         ExportError: a model or text cannot be used, or training had to stop.
         ValueError: a setting does not fit the model; names field, value and what is allowed.
     """
-    from accelerate import PartialState
-
     prepared = prepare(source, settings, data, workplace)
     before = measure(prepared, prepared.student)
     outcome = train_student(prepared, prepared.student, settings, workplace / "training", report)
     after = measure(prepared, prepared.student)
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         save_trained(prepared.student, prepared.tokenizer, target)
     return replace(outcome, notes=(*_notes(prepared), _change(before, after)))
 

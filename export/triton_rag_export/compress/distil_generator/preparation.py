@@ -20,6 +20,7 @@ from triton_rag_export.compress.distil_generator.teacher_cache import (
     CacheInfo,
     make_teacher_cache,
 )
+from triton_rag_export.compress.training.processes import processes
 from triton_rag_export.errors import TrainingError
 from triton_rag_export.graph.end_tokens import end_token_ids_of
 from triton_rag_export.graph.model_source import (
@@ -118,7 +119,7 @@ class _AskedTeacher:
     batch_size: int
 
     def __post_init__(self) -> None:
-        self.model.requires_grad_(False).to(_state().device)
+        self.model.requires_grad_(False).to(processes().device)
 
     def examples(self, tokenizer: Any, data: GeneratorTexts) -> tuple[Examples, Examples]:
         """Those of training and development, with the teacher's answers if the settings say so."""
@@ -144,7 +145,7 @@ class _AskedTeacher:
 
     def _answered(self, prompts: Examples, tokenizer: Any) -> Examples:
         settings = self.settings
-        with _state().main_process_first(), self._autocast():
+        with processes().main_process_first(), self._autocast():
             return teacher_answers(
                 self.model,
                 prompts,
@@ -161,7 +162,7 @@ class _AskedTeacher:
             return LiveTeacher(self.model)
         vocabulary = int(self.model.get_output_embeddings().weight.shape[0])
         info = CacheInfo.of(self.fingerprint, examples, self.settings.cached_tokens, vocabulary)
-        folder, state = self.workplace / f"soft-labels-{info.fingerprint[:16]}", _state()
+        folder, state = self.workplace / f"soft-labels-{info.fingerprint[:16]}", processes()
         with self._autocast():
             make_teacher_cache(
                 self.model,
@@ -202,7 +203,7 @@ def _student(
         student, student_tokenizer = _load(found), load_tokenizer(found)
         check_vocabularies(teacher, student, tokenizer, student_tokenizer)
         _check_positions(student, settings.max_tokens)
-        return student.to(_state().device), student_tokenizer
+        return student.to(processes().device), student_tokenizer
     seen = training.items[:: max(len(training.items) // INFLUENCE_EXAMPLES, 1)][:INFLUENCE_EXAMPLES]
     batches = [
         {name: tensor.to(teacher.device) for name, tensor in batch.items()}
@@ -233,10 +234,3 @@ def _check_positions(model: Any, max_tokens: int) -> None:
     positions = getattr(model.config, "max_position_embeddings", None)
     if positions is not None and max_tokens > positions:
         raise ValueError(f"max_tokens is {max_tokens}; allowed: 8 to {positions}, the positions of the model")
-
-
-def _state() -> Any:
-    """Devices and processes, as accelerate was launched."""
-    from accelerate import PartialState
-
-    return PartialState()

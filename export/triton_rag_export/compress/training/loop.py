@@ -5,6 +5,7 @@ states of before. Dropout is seeded anew for each slice of each batch: so a trai
 kill, and one that shares its slices among processes, draw what an uninterrupted single process draws.
 """
 
+import copy
 import dataclasses
 import hashlib
 import math
@@ -28,6 +29,7 @@ from triton_rag_export.compress.training.optimizer import (
     new_optimizer,
     state_tensors,
 )
+from triton_rag_export.compress.training.processes import is_sharded, make_whole, new_accelerator
 from triton_rag_export.compress.training.settings import TrainingSettings
 from triton_rag_export.errors import TrainingError
 
@@ -93,12 +95,13 @@ class _Training:
         data = task.data
         self._order = BatchOrder(len(data.examples), settings.batch_size, settings.seed, data.lengths)
         self._checkpoints = Checkpoints(workplace)
-        self._accelerator = _accelerator(settings)
+        self._accelerator = new_accelerator(settings)
         self._is_mixed = settings.precision == "bf16"
         self._flops = FlopMeter()
         self._training = _identity(task, settings)
         self._state = TrainingState(self._training)
         self._module: Any = None
+        self._whole: nn.Module | None = None
         self._optimizer: Any = None
 
     def run(self) -> StepOutcome:
@@ -116,6 +119,8 @@ class _Training:
                 self._save()
         if settings.keep == "best" and state.best_quality is not None:
             self._checkpoints.load_best(state.best_step, task.module)
+        if self._whole is not None:
+            make_whole(self._accelerator, self._module, task.module, self._whole)
         task.module.eval()
         return StepOutcome(
             state.seconds, state.flops, state.step * settings.batch_size, best_quality=state.best_quality
@@ -130,6 +135,8 @@ class _Training:
         if found is not None:
             self._state, moments = found
             load_state_tensors(module, optimizer, moments)
+        if is_sharded(self._accelerator):
+            self._whole = copy.deepcopy(module).cpu()
         self._module, self._optimizer = self._accelerator.prepare(module, optimizer)
         return self._state
 
@@ -238,19 +245,6 @@ class _Training:
             moments = state_tensors(self._task.module, self._optimizer)
             self._checkpoints.save(self._state, self._task.module, moments)
         self._accelerator.wait_for_everyone()
-
-
-def _accelerator(settings: TrainingSettings) -> Any:
-    from accelerate import Accelerator
-
-    accelerator = Accelerator()
-    processes = accelerator.num_processes
-    if settings.slices % processes:
-        raise TrainingError(
-            f"slices is {settings.slices}; allowed with {processes} processes: a multiple of {processes}"
-        )
-    accelerator.gradient_accumulation_steps = settings.slices // processes
-    return accelerator
 
 
 def _identity(task: Task, settings: TrainingSettings) -> dict[str, Any]:
