@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 
 from triton_rag_export.recipe.compression import (
     EncoderDistilRecipe,
+    EncoderLowRankRecipe,
+    EncoderPruneRecipe,
+    EncoderQuantizeRecipe,
     GeneratorDistilRecipe,
     GeneratorLowRankRecipe,
     GeneratorPruneRecipe,
@@ -83,6 +86,12 @@ class EncoderRecipe(Table):
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
     distil: EncoderDistilRecipe | None = None
     """A student takes the model's place."""
+    prune: EncoderPruneRecipe | None = None
+    """Parts of the model, or single weights, are taken away."""
+    low_rank: EncoderLowRankRecipe | None = None
+    """Linear layers become two factors."""
+    quantize: EncoderQuantizeRecipe | None = None
+    """The model is trained for INT8."""
     gate: EncoderGate = EncoderGate()
     """What a step of compression may lose, and what it must bring."""
 
