@@ -7,7 +7,7 @@ from typing import Any
 
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache
 from triton_rag_export.build.assemble import Parts, assemble
-from triton_rag_export.build.compression import compress_models
+from triton_rag_export.build.compression import compress_models, recipe_of
 from triton_rag_export.build.context import BuildContext, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
 from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
@@ -82,6 +82,7 @@ def build(
         prompt = prompt_files(context, context.generator, recipe.generator)
     passages = cut_corpus(context)
     context = _compressed(context, passages, ledger or out.with_name(f"{out.name}.ledger.jsonl"))
+    recipe = context.recipe
     encoder = encoder_graph(context, passages)
     embedding = passage_encoder_graph(context, passages, encoder)
     vectors = embed_corpus(context, passages, embedding)
@@ -115,8 +116,17 @@ def _compressed(context: BuildContext, passages: Artifact, ledger: Path) -> Buil
     """The build with the models that the recipe's compression leaves, if any, each step of it measured."""
     if not context.recipe.is_compressed:
         return context
-    models, _ = compress_models(context, passages, ledger)
-    return replace(context, encoder=models["encoder"], generator=models.get("generator"))
+    compressed = compress_models(context, passages, ledger)
+    tables: dict[str, Any] = {
+        kind: recipe_of(context, kind).model_copy(update={"precision": precision})
+        for kind, precision in compressed.precisions.items()
+    }
+    return replace(
+        context,
+        recipe=context.recipe.model_copy(update=tables),
+        encoder=compressed.models["encoder"],
+        generator=compressed.models.get("generator"),
+    )
 
 
 def _index_version(out: Path, index_key: str) -> int:

