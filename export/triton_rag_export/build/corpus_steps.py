@@ -132,7 +132,7 @@ def index_corpus(
         passages: the cut corpus.
         vectors: its embedding.
         encoder: the graph that queries will go through.
-        embedding: the graph that made the vectors, the same one or its teacher's.
+        embedding: the graph that made the vectors.
     """
     retrieval = context.recipe.retrieval
 
@@ -141,17 +141,17 @@ def index_corpus(
 
         from triton_rag_export.index import build_index
 
-        read, loaded = read_passages(passages.folder), np.load(vectors.folder / VECTORS_FILE)
-        is_pair = embedding.key != encoder.key
-        if is_pair:
+        read, loaded, by_other = read_passages(passages.folder), np.load(vectors.folder / VECTORS_FILE), None
+        if embedding.key != encoder.key:
             refuse_strangers(context, read, loaded, encoder)
+            by_other = EncoderSettings.read(embedding.folder).fingerprint
         report = build_index(
             read,
             loaded,
             retrieval,
             EncoderSettings.read(encoder.folder).fingerprint,
             folder,
-            passage_fingerprint=EncoderSettings.read(embedding.folder).fingerprint if is_pair else None,
+            passage_fingerprint=by_other,
         )
         for name in ID_FILES:
             (folder / name).write_bytes((passages.folder / name).read_bytes())
@@ -159,8 +159,7 @@ def index_corpus(
         return {**dataclasses.asdict(report), "note": note}
 
     inputs = {
-        "vectors": vectors.key,
-        "encoder": encoder.key,
+        "embedded": [vectors.key, encoder.key],
         "ids": [sha256_of(passages.folder / name) for name in ID_FILES],
         "retrieval": retrieval.model_dump(mode="json"),
     }
