@@ -217,7 +217,17 @@ def by_sentence_transformers(data: DataSet, source: ModelSource, cache: VectorCa
 def our_index(
     data: DataSet, source: ModelSource, precision: str, cache: VectorCache, folder: Path
 ) -> tuple[PassageSearch, Vectors]:
-    """An index as a build makes it, and the questions' vectors; INT8 is calibrated on passages of the set."""
+    """An index as a build makes it, and the questions' vectors."""
+    passages, questions = vectors_of(data, source, precision, cache, folder)
+    encoder = QueryEncoder.load(folder)
+    build_index(data.passages, passages, RetrievalRecipe(), encoder.fingerprint, folder)
+    return PassageSearch.load(folder), questions
+
+
+def vectors_of(
+    data: DataSet, source: ModelSource, precision: str, cache: VectorCache, folder: Path
+) -> tuple[Vectors, Vectors]:
+    """Passages' and questions' vectors by an exported graph; INT8 is calibrated on passages of the set."""
     texts = data.texts
     step = max(1, len(texts) // CALIBRATION_TEXTS)
     calibration = texts[::step][:CALIBRATION_TEXTS] if precision == "int8" else []
@@ -232,9 +242,7 @@ def our_index(
 
         return cache.vectors(f"{precision}: {label}", graph, part, embed)
 
-    passages = embedded(f"passages of {data.name}", texts)
-    build_index(data.passages, passages, RetrievalRecipe(), encoder.fingerprint, folder)
-    return PassageSearch.load(folder), embedded(f"questions of {data.name}", data.questions)
+    return embedded(f"passages of {data.name}", texts), embedded(f"questions of {data.name}", data.questions)
 
 
 def rank(data: DataSet, search: PassageSearch, vectors: Vectors, retriever: str) -> Rankings:

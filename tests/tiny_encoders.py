@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 
@@ -40,7 +40,25 @@ class TinyEncoder:
 
 def save_tiny_encoder(tiny: TinyEncoder, folder: Path) -> Path:
     """Write the model as sentence-transformers would, and return its folder."""
-    tokenizer = byte_tokenizer()
+    tiny_encoder_model(tiny).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=byte_tokenizer(),
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        model_max_length=tiny.positions,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    fast.save_pretrained(folder)
+    _save_modules(tiny, folder)
+    return folder
+
+
+def tiny_encoder_model(tiny: TinyEncoder) -> PreTrainedModel:
+    """The model, with the vocabulary of `byte_tokenizer`."""
     torch.manual_seed(11)
     first_position = 2 if tiny.family in ("roberta", "xlm-roberta", "mpnet") else 0
     widths = {"hidden_size": tiny.width, "intermediate_size": tiny.inner, "num_attention_heads": tiny.heads}
@@ -51,7 +69,7 @@ def save_tiny_encoder(tiny: TinyEncoder, folder: Path) -> Path:
     )
     config = AutoConfig.for_model(
         tiny.family,
-        vocab_size=tokenizer.get_vocab_size(),
+        vocab_size=byte_tokenizer().get_vocab_size(),
         max_position_embeddings=tiny.positions + first_position,
         pad_token_id=1,
         initializer_range=0.15,
@@ -65,21 +83,7 @@ def save_tiny_encoder(tiny: TinyEncoder, folder: Path) -> Path:
         for name, parameter in model.named_parameters():
             if name.endswith("bias") or "norm" in name.lower():  # transformers starts them at 0 and 1
                 parameter.add_(torch.randn_like(parameter) * 0.1)
-    model.save_pretrained(folder)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        model_max_length=tiny.positions,
-        model_input_names=["input_ids", "attention_mask"],
-    )
-    fast.save_pretrained(folder)
-    _save_modules(tiny, folder)
-    return folder
+    return model
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -27,7 +27,10 @@ _OWN: Final[Mapping[str, str]] = {
     name: f"triton_rag_client.commands.{name}:{name}"
     for name in ("serve", "doctor", "demo", "ask", "chat", "retrieve", "embed")
 }
-_ORDER: Final = ("demo", "build", "lint", "evaluate", "serve", "doctor", "ask", "chat", "retrieve", "embed")
+_ORDER: Final = (
+    *("demo", "build", "compress", "report", "lint", "evaluate", "serve", "doctor"),
+    *("ask", "chat", "retrieve", "embed"),
+)
 
 
 @functools.cache

@@ -15,11 +15,17 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipe.md"
 
 def schema_rows() -> Iterator[str]:
     """The rows of the page's tables, in the order of the schema."""
-    for name, field in Recipe.model_fields.items():
-        if table := table_of(field):
-            yield from (row((name, key), inner) for key, inner in table.model_fields.items())
-        else:
-            yield row((name,), field)
+    yield from rows_of(Recipe, (), set())
+
+
+def rows_of(table: type[BaseModel], path: tuple[str, ...], seen: set[type[BaseModel]]) -> Iterator[str]:
+    """A table's own keys, then the tables in it; a table that stands in several places is listed once."""
+    inner = {name: table_of(field) for name, field in table.model_fields.items()}
+    yield from (row((*path, name), table.model_fields[name]) for name, kind in inner.items() if kind is None)
+    for name, kind in inner.items():
+        if kind is not None and kind not in seen:
+            seen.add(kind)
+            yield from rows_of(kind, (*path, name), seen)
 
 
 def table_of(field: FieldInfo) -> type[BaseModel] | None:

@@ -67,8 +67,8 @@ threads = 1
 """
 
 
-def save_small_models(folder: Path) -> None:
-    """Write a tiny encoder and a tiny Llama, with random weights and real tokenizers."""
+def save_small_models(folder: Path, *, layers: int = 1) -> None:
+    """Write a tiny encoder and a tiny Llama of some layers, with random weights and real tokenizers."""
     sizes = TinyEncoder(positions=200, max_seq_length=180)
     save_tiny_encoder(sizes, folder / "encoder")
     tokenizer = byte_tokenizer()
@@ -77,7 +77,7 @@ def save_small_models(folder: Path) -> None:
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=48,
         intermediate_size=64,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=3,
         num_key_value_heads=1,
         head_dim=16,

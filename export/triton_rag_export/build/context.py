@@ -8,7 +8,12 @@ from typing import Any
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache, library_versions, source_hash
 from triton_rag_export.build.progress import BuildProgress, StepProgress, step
 from triton_rag_export.build.source_closure import source_file, source_files
-from triton_rag_export.graph.model_source import ModelSource, is_encoder_decoder
+from triton_rag_export.graph.model_source import (
+    ModelSource,
+    fingerprint,
+    is_encoder_decoder,
+    resolve_model,
+)
 from triton_rag_export.recipe import Recipe
 
 Maker = Callable[[Path, StepProgress], Mapping[str, Any]]
@@ -43,6 +48,7 @@ class BuildContext:
         progress: who watches.
         encoder: the retriever's model.
         generator: the model that answers; None when retrieval alone is built.
+        passage_encoder: the model that embeds passages, where it is another one than the retriever's.
     """
 
     recipe: Recipe
@@ -50,6 +56,12 @@ class BuildContext:
     progress: BuildProgress
     encoder: FoundModel
     generator: FoundModel | None
+    passage_encoder: FoundModel | None = None
+
+    @property
+    def indexing_encoder(self) -> FoundModel:
+        """The model that embeds passages: it decides how long they may be."""
+        return self.passage_encoder or self.encoder
 
     def artifact(
         self,
@@ -73,13 +85,47 @@ class BuildContext:
             libraries: distributions that have a hand in it.
             title: what the progress display calls it; default the name.
         """
-        decided_by = {
-            **inputs,
-            "code": source_hash([*source_files(code), *map(source_file, own_code)]),
-            "libraries": library_versions(libraries),
-        }
+        decided_by = decided_by_all(inputs, code, own_code, libraries)
         with step(self.progress, title or name) as running:
             artifact = self.cache.get_or_make(name, decided_by, lambda folder: make(folder, running))
             note = running.note or str(artifact.facts.get("note", ""))
             running.note = f"{note} (from the cache)".lstrip() if artifact.reused else note
         return artifact
+
+
+def decided_by_all(
+    inputs: Mapping[str, Any], code: Sequence[str], own_code: Sequence[str], libraries: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that decides an artifact, see `BuildContext.artifact`."""
+    return {
+        **inputs,
+        "code": source_hash([*source_files(code), *map(source_file, own_code)]),
+        "libraries": library_versions(libraries),
+    }
+
+
+def find_models(recipe: Recipe, cache: ArtifactCache, progress: BuildProgress) -> BuildContext:
+    """Find the models that a recipe names.
+
+    Raises:
+        ModelSourceError: one of them is not there.
+    """
+    with step(progress, "find the models") as running:
+        encoder = find_model(recipe.encoder.model)
+        generator = None if recipe.generator is None else find_model(recipe.generator.model)
+        passage_model = recipe.encoder.passage_model
+        passage_encoder = None if passage_model is None else find_model(passage_model)
+        running.note = ", ".join(
+            model.source.name for model in (encoder, passage_encoder, generator) if model
+        )
+    return BuildContext(recipe, cache, progress, encoder, generator, passage_encoder)
+
+
+def find_model(name: str) -> FoundModel:
+    """A model by the name that a recipe gives it, or by its folder.
+
+    Raises:
+        ModelSourceError: it is not there.
+    """
+    source = resolve_model(name)
+    return FoundModel(source, fingerprint(source))

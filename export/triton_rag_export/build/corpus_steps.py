@@ -12,6 +12,7 @@ import numpy as np
 
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext
+from triton_rag_export.build.encoder_pair import refuse_strangers
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.corpus import (
     Document,
@@ -58,7 +59,7 @@ def cut_corpus(context: BuildContext) -> Artifact:
     inputs = {
         "corpus": corpus.model_dump(mode="json", exclude={"path"}),
         "content": corpus_fingerprint(corpus),
-        "tokenizer": [context.encoder.fingerprint, *_room_settings(context)]
+        "tokenizer": [context.indexing_encoder.fingerprint, *_room_settings(context)]
         if corpus.cut == "tokens"
         else None,
     }
@@ -121,8 +122,18 @@ def embed_corpus(context: BuildContext, passages: Artifact, encoder: Artifact) -
     )
 
 
-def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, encoder: Artifact) -> Artifact:
-    """Build the indexes of words and vectors."""
+def index_corpus(
+    context: BuildContext, passages: Artifact, vectors: Artifact, encoder: Artifact, embedding: Artifact
+) -> Artifact:
+    """Build the indexes of words and vectors.
+
+    Args:
+        context: the build.
+        passages: the cut corpus.
+        vectors: its embedding.
+        encoder: the graph that queries will go through.
+        embedding: the graph that made the vectors.
+    """
     retrieval = context.recipe.retrieval
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
@@ -130,12 +141,17 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
 
         from triton_rag_export.index import build_index
 
+        read, loaded, by_other = read_passages(passages.folder), np.load(vectors.folder / VECTORS_FILE), None
+        if embedding.key != encoder.key:
+            refuse_strangers(context, read, loaded, encoder)
+            by_other = EncoderSettings.read(embedding.folder).fingerprint
         report = build_index(
-            read_passages(passages.folder),
-            np.load(vectors.folder / VECTORS_FILE),
+            read,
+            loaded,
             retrieval,
             EncoderSettings.read(encoder.folder).fingerprint,
             folder,
+            passage_fingerprint=by_other,
         )
         for name in ID_FILES:
             (folder / name).write_bytes((passages.folder / name).read_bytes())
@@ -143,7 +159,7 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
         return {**dataclasses.asdict(report), "note": note}
 
     inputs = {
-        "vectors": vectors.key,
+        "embedded": [vectors.key, encoder.key],
         "ids": [sha256_of(passages.folder / name) for name in ID_FILES],
         "retrieval": retrieval.model_dump(mode="json"),
     }
@@ -152,7 +168,7 @@ def index_corpus(context: BuildContext, passages: Artifact, vectors: Artifact, e
         inputs,
         make,
         code=["triton_rag_export.index.build"],
-        own_code=[__name__],
+        own_code=[__name__, "triton_rag_export.build.encoder_pair"],
         libraries=["bm25s", "faiss-cpu", "numpy"],
         title="build the index",
     )
@@ -207,15 +223,16 @@ def _cut(context: BuildContext, documents: Sequence[Document]) -> list[Passage]:
     corpus = context.recipe.corpus
     if corpus.cut == "none":
         return whole_passages(documents)
-    room = passage_room(context.encoder.source, *_room_settings(context))
+    source = context.indexing_encoder.source
+    room = passage_room(source, *_room_settings(context))
     if corpus.passage_tokens > room:
         raise BuildError(
             f"corpus.passage_tokens = {corpus.passage_tokens}: allowed are at most {room}, what the encoder "
-            f"{context.encoder.source.name} reads less its special tokens and encoder.passage_prefix"
+            f"{source.name} reads less its special tokens and encoder.passage_prefix"
         )
     return cut_passages(
         documents,
-        load_tokenizer(context.encoder.source).backend_tokenizer,
+        load_tokenizer(source).backend_tokenizer,
         passage_tokens=corpus.passage_tokens,
         overlap_tokens=corpus.overlap_tokens,
         read_tokens=room,

@@ -25,22 +25,33 @@ CALIBRATION_SEQUENCES = 32
 PASSAGES_A_SEQUENCE = 4
 """A generator reads several passages at once: so do its calibration texts."""
 LEAST_SEQUENCES = 8
+_TEXT_SETTINGS = {"pooling", "normalize", "query_prefix", "passage_prefix", "max_tokens"}
+_PROMPT_SETTINGS = {"context_tokens", "template", "system", "instruction", "plain_template"}
 
 _Item = TypeVar("_Item")
 
 
-def encoder_graph(context: BuildContext, passages: Artifact, precision: Precision | None = None) -> Artifact:
+def encoder_graph(
+    context: BuildContext,
+    passages: Artifact,
+    precision: Precision | None = None,
+    *,
+    model: FoundModel | None = None,
+    title: str = "export the encoder",
+) -> Artifact:
     """Export the encoder.
 
     Args:
         context: the build.
         passages: what INT8 is calibrated with.
         precision: default the recipe's.
+        model: default the recipe's.
+        title: what the progress display calls it.
     """
-    recipe = context.recipe.encoder
+    recipe, model = context.recipe.encoder, model or context.encoder
     precision = precision or recipe.precision
     settings = {
-        **recipe.model_dump(mode="json", exclude={"model", "precision"}),
+        **recipe.model_dump(mode="json", include=_TEXT_SETTINGS),
         "precision": precision,
     }
 
@@ -49,7 +60,7 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
 
         texts = calibration_passages(read_passages(passages.folder)) if precision != "fp32" else ()
         export = EncoderExport(**settings, calibration_texts=texts)
-        report = dataclasses.asdict(export_encoder(context.encoder.source, export, folder))
+        report = dataclasses.asdict(export_encoder(model.source, export, folder))
         closeness = report["to_fp32"]
         quality = f", cosine {closeness['mean']:.4f} to fp32" if closeness else ""
         return {**report, "note": f"{report['precision']}, {report['size_bytes'] / 1e6:,.0f} MB{quality}"}
@@ -57,7 +68,7 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
     return context.artifact(
         "encoder",
         {
-            "model": context.encoder.fingerprint,
+            "model": model.fingerprint,
             "settings": settings,
             "passages": passages.facts[CONTENT] if precision != "fp32" else None,
             "kernels": kernel_fingerprint(),
@@ -66,14 +77,39 @@ def encoder_graph(context: BuildContext, passages: Artifact, precision: Precisio
         code=["triton_rag_export.graph.encoder"],
         own_code=[__name__],
         libraries=GRAPH_LIBRARIES,
-        title="export the encoder" if precision == recipe.precision else f"export the encoder in {precision}",
+        title=title if precision == recipe.precision else f"{title} in {precision}",
+    )
+
+
+def passage_encoder_graph(context: BuildContext, passages: Artifact, encoder: Artifact) -> Artifact:
+    """The graph that embeds the passages: the encoder's, or that of the recipe's `passage_model`.
+
+    It is not served: it has the encoder's precision, and is only used while building.
+    """
+    if context.passage_encoder is None:
+        return encoder
+    return encoder_graph(
+        context, passages, model=context.passage_encoder, title="export the passages' encoder"
     )
 
 
 def generator_graph(
-    context: BuildContext, model: FoundModel, recipe: GeneratorRecipe, passages: Artifact
+    context: BuildContext,
+    model: FoundModel,
+    recipe: GeneratorRecipe,
+    passages: Artifact,
+    *,
+    title: str = "export the generator",
 ) -> Artifact:
-    """Export the generator, calibrated and compared over passages of the corpus."""
+    """Export the generator, calibrated and compared over passages of the corpus.
+
+    Args:
+        context: the build.
+        model: what to export.
+        recipe: precision, cache and room.
+        passages: of the corpus.
+        title: what the progress display calls it.
+    """
     is_encoder_decoder = model.is_encoder_decoder
     settings = recipe.model_dump(mode="json", include={"device", "precision", "context_tokens", "cache"})
     if is_encoder_decoder:  # the answer has a room of its own
@@ -103,7 +139,7 @@ def generator_graph(
         code=[f"triton_rag_export.graph.{'encoder_decoder' if is_encoder_decoder else 'causal'}"],
         own_code=[__name__],
         libraries=GRAPH_LIBRARIES,
-        title="export the generator",
+        title=title,
     )
 
 
@@ -128,7 +164,7 @@ def _causal_report(
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
     export = CausalExport(
-        recipe.precision,
+        recipe.arithmetic,
         recipe.context_tokens,
         calibration_texts=texts,
         cache=recipe.cache_kind,
@@ -142,14 +178,15 @@ def _encoder_decoder_report(
 ) -> "EncoderDecoderReport":
     from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
 
-    if recipe.precision == "int4" or recipe.cache == "int8":
+    precision = recipe.arithmetic
+    if precision == "int4" or recipe.cache == "int8":
         raise BuildError(
             f"model {model.source.name!r} has an encoder and a decoder: generator.precision is "
-            f'"{recipe.precision}" and generator.cache "{recipe.cache}"; allowed: "fp32", "fp16" or "int8", '
+            f'"{precision}" and generator.cache "{recipe.cache}"; allowed: "fp32", "fp16" or "int8", '
             'and a cache of "auto", "fp32" or "fp16"'
         )
     export = EncoderDecoderExport(
-        recipe.precision,
+        precision,
         source_tokens=recipe.context_tokens,
         target_tokens=context.recipe.serving.max_tokens,
         calibration_texts=texts,
@@ -174,7 +211,7 @@ def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorReci
         "prompt",
         {
             "model": model.fingerprint,
-            "generator": recipe.model_dump(mode="json", exclude={"model", "device", "precision", "cache"}),
+            "generator": recipe.model_dump(mode="json", include=_PROMPT_SETTINGS),
             "serving": serving.model_dump(mode="json"),
         },
         make,

@@ -11,34 +11,47 @@ from triton_rag_export.errors import BuildError
 from triton_rag_export.repository import MANIFEST_FILE
 
 
-def check_output(out: Path) -> None:
+def check_output(
+    out: Path, mark: str = MANIFEST_FILE, what: str = "a repository that triton-rag built"
+) -> None:
     """Make sure that a build may write to `out`.
 
+    Args:
+        out: the folder.
+        mark: the file by which an older one of ours is known.
+        what: that one, in words.
+
     Raises:
-        BuildError: it is a file, a mount point, or a folder with other things than a repository of ours.
+        BuildError: it is a file, a mount point, or a folder with other things than an older one.
     """
     if not out.exists():
         return
     if not out.is_dir():
-        raise BuildError(f"{out} is a file: name a folder for the repository with --out")
+        raise BuildError(f"{out} is a file: name a folder with --out")
     if out.is_mount():
         raise BuildError(
             f"{out} is a mount point, which cannot be replaced: name a folder in it with --out, such as "
             f"{out / 'repository'}"
         )
-    if any(out.iterdir()) and not (out / MANIFEST_FILE).is_file():
+    if any(out.iterdir()) and not (out / mark).is_file():
         raise BuildError(
-            f"{out} is not empty and not a repository that triton-rag built (no {MANIFEST_FILE}): "
-            "name another folder with --out, or empty it"
+            f"{out} is not empty and not {what} (no {mark}): name another folder with --out, or empty it"
         )
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(
+    out: Path, mark: str = MANIFEST_FILE, what: str = "a repository that triton-rag built"
+) -> Iterator[Path]:
     """A temporary folder beside `out` that takes its place when the block ends well, else goes away.
 
     An older repository at `out` is moved aside first and removed last; if the second rename fails, it is
     moved back.
+
+    Args:
+        out: the folder.
+        mark: the file by which an older one of ours is known.
+        what: that one, in words.
 
     Raises:
         BuildError: the folder above cannot be written, or the older repository cannot be moved.
@@ -53,7 +66,7 @@ def new_folder(out: Path) -> Iterator[Path]:
                 f"{out.parent} cannot be written ({error}): name another folder with --out"
             ) from error
         yield filled
-        check_output(out)
+        check_output(out, mark, what)
         _exchange(filled, out)
 
 

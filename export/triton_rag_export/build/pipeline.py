@@ -1,21 +1,26 @@
 """`build`: from a recipe to a repository. The steps in order; each is described where it is made."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from triton_rag_export.build.artifacts import ArtifactCache
+from triton_rag_export.build.artifacts import Artifact, ArtifactCache
 from triton_rag_export.build.assemble import Parts, assemble
-from triton_rag_export.build.context import BuildContext, FoundModel
+from triton_rag_export.build.compression import compress_models, recipe_of
+from triton_rag_export.build.context import BuildContext, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
 from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
-from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
+from triton_rag_export.build.model_steps import (
+    encoder_graph,
+    generator_graph,
+    passage_encoder_graph,
+    prompt_files,
+)
 from triton_rag_export.build.output import check_output, new_folder
 from triton_rag_export.build.progress import BuildProgress, SilentProgress, step
 from triton_rag_export.build.quality import measure_retrieval_quality
 from triton_rag_export.errors import BuildError, RepositoryError
-from triton_rag_export.graph.model_source import fingerprint, resolve_model
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import Manifest, lint, read_manifest, write_manifest
 from triton_rag_export.served_errors import served_errors_as
@@ -52,6 +57,7 @@ def build(
     cache: ArtifactCache | None = None,
     quality_data: Path | None = None,
     quality_limit: int | None = None,
+    ledger: Path | None = None,
 ) -> BuildReport:
     """Build the repository that a recipe describes.
 
@@ -62,50 +68,65 @@ def build(
         cache: where artifacts are kept; default `ArtifactCache()`.
         quality_data: judged data sets to measure the encoder's precision on (see `quality`).
         quality_limit: so many questions of each.
+        ledger: where the steps of the recipe's compression are measured; default `OUT.ledger.jsonl`.
 
     Raises:
+        GateError: a step of compression loses more than the recipe allows, or misses its goal.
         ExportError: recipe, corpus, a model or the output folder cannot be used; `out` is as it was.
     """
     started_s = time.monotonic()
     check_output(out)
-    context = _context(recipe, cache or ArtifactCache(), progress or SilentProgress())
+    context = find_models(recipe, cache or ArtifactCache(), progress or SilentProgress())
     generator = prompt = None
     if context.generator is not None and recipe.generator is not None:
         prompt = prompt_files(context, context.generator, recipe.generator)
     passages = cut_corpus(context)
+    context = _compressed(context, passages, ledger or out.with_name(f"{out.name}.ledger.jsonl"))
+    recipe = context.recipe
     encoder = encoder_graph(context, passages)
-    vectors = embed_corpus(context, passages, encoder)
-    index = index_corpus(context, passages, vectors, encoder)
+    embedding = passage_encoder_graph(context, passages, encoder)
+    vectors = embed_corpus(context, passages, embedding)
+    index = index_corpus(context, passages, vectors, encoder, embedding)
     if context.generator is not None and recipe.generator is not None:
         generator = generator_graph(context, context.generator, recipe.generator, passages)
     quality = measure_retrieval_quality(context, passages, encoder, quality_data, quality_limit)
     version = _index_version(out, index.key)
-    with new_folder(out) as workplace:
-        with step(context.progress, "assemble the repository"):
-            assemble(recipe, Parts(encoder, index, generator, prompt), workplace, index_version=version)
-        with step(context.progress, "write the manifest"):
-            made = Made(passages, vectors, encoder, index, version, generator, quality)
-            manifest = describe(context, made, workplace)
-            write_manifest(manifest, workplace)
-        with step(context.progress, "check the repository"):
-            _refuse_faults(workplace)
+    made = Made(passages, vectors, encoder, embedding, index, version, generator, quality)
+    manifest = _written(context, made, Parts(encoder, index, generator, prompt), out)
     steps = {"passages": passages, "encoder": encoder, "vectors": vectors, "index": index}
     steps |= {"generator": generator, "prompt": prompt} if generator and prompt else {}
     reused = tuple(name for name, artifact in steps.items() if artifact.reused)
     return BuildReport(out, manifest, time.monotonic() - started_s, reused)
 
 
-def _context(recipe: Recipe, cache: ArtifactCache, progress: BuildProgress) -> BuildContext:
-    with step(progress, "find the models") as running:
-        encoder = _find(recipe.encoder.model)
-        generator = None if recipe.generator is None else _find(recipe.generator.model)
-        running.note = ", ".join(model.source.name for model in (encoder, generator) if model)
-    return BuildContext(recipe, cache, progress, encoder, generator)
+def _written(context: BuildContext, made: Made, parts: Parts, out: Path) -> Manifest:
+    """Put the repository together beside `out`, check it, and move it there."""
+    with new_folder(out) as workplace:
+        with step(context.progress, "assemble the repository"):
+            assemble(context.recipe, parts, workplace, index_version=made.index_version)
+        with step(context.progress, "write the manifest"):
+            manifest = describe(context, made, workplace)
+            write_manifest(manifest, workplace)
+        with step(context.progress, "check the repository"):
+            _refuse_faults(workplace)
+    return manifest
 
 
-def _find(name: str) -> FoundModel:
-    source = resolve_model(name)
-    return FoundModel(source, fingerprint(source))
+def _compressed(context: BuildContext, passages: Artifact, ledger: Path) -> BuildContext:
+    """The build with the models that the recipe's compression leaves, if any, each step of it measured."""
+    if not context.recipe.is_compressed:
+        return context
+    compressed = compress_models(context, passages, ledger)
+    tables: dict[str, Any] = {
+        kind: recipe_of(context, kind).model_copy(update={"precision": precision})
+        for kind, precision in compressed.precisions.items()
+    }
+    return replace(
+        context,
+        recipe=context.recipe.model_copy(update=tables),
+        encoder=compressed.models["encoder"],
+        generator=compressed.models.get("generator"),
+    )
 
 
 def _index_version(out: Path, index_key: str) -> int:

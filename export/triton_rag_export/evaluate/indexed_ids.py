@@ -50,6 +50,18 @@ def write_indexed_ids(passages: Iterable[Passage], kept_ids: Mapping[str, str], 
         (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
+def read_kept_ids(folder: Path) -> dict[str, str]:
+    """Ids of passages that were dropped as repetitions, to those of the ones that stayed.
+
+    Args:
+        folder: what `write_indexed_ids` wrote to.
+
+    Raises:
+        RepositoryError: the file is missing or damaged.
+    """
+    return _read(folder / REPETITIONS_FILE)
+
+
 def _read(path: Path) -> dict[str, str]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))

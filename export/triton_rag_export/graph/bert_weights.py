@@ -164,6 +164,7 @@ def bert_weights(model: Any) -> BertWeights:
         )
     state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
     _refuse_unusual(config, state)
+    _refuse_uneven(names, state, config)
     positions = state["embeddings.position_embeddings.weight"][first_position(config) :]
     segments = state.get("embeddings.token_type_embeddings.weight")
     return BertWeights(
@@ -198,6 +199,28 @@ def _refuse_unusual(config: Any, state: Mapping[str, npt.NDArray[Any]]) -> None:
         raise UnsupportedModelError("is_decoder true: an encoder sees the whole text")
     if any(name.startswith("embeddings_project") for name in state):
         raise UnsupportedModelError("an embedding of another width than the layers is not covered")
+
+
+def _refuse_uneven(names: _Names, state: Mapping[str, npt.NDArray[Any]], config: Any) -> None:
+    """The graph has one width for all heads' channels, and no layers of two factors."""
+    width = config.hidden_size
+    for number in range(config.num_hidden_layers):
+        for part in (
+            names.query,
+            names.key,
+            names.value,
+            names.attention_output,
+            names.feed_forward_in,
+            names.feed_forward_out,
+        ):
+            name = names.layer.format(number) + part
+            if f"{name}.weight" not in state:
+                raise UnsupportedModelError(f"{name} is of two factors; allowed: one matrix")
+        query = state[names.layer.format(number) + names.query + ".weight"]
+        if len(query) != width:
+            raise UnsupportedModelError(
+                f"layer {number} has heads of {len(query)} channels; allowed: the model's width, {width}"
+            )
 
 
 def _activation_name(config: Any) -> Any:

@@ -39,6 +39,7 @@ from triton_rag_export.graph.model_source import (
     load_tokenizer,
 )
 from triton_rag_export.graph.onnx_builder import Device
+from triton_rag_export.graph.quantization_aware import is_quantization_aware
 from triton_rag_export.graph.smoothing import measure_ranges, model_calls, smooth
 
 GRAPH_FILE = "generator.onnx"
@@ -185,7 +186,7 @@ def _described(model: Any, settings: CausalExport, calibration: Sequence[Sequenc
             f"context_tokens is {settings.context_tokens}; allowed: at most what the model was trained for, "
             f"{longest}"
         )
-    if settings.precision == "int8":
+    if settings.precision == "int8" and not is_quantization_aware(model):
         _check_calibration(calibration, "INT8")
         balance_factors(model, model_calls(calibration))
         return smooth(read_llama(model, settings.context_tokens), measure_ranges(model, calibration))

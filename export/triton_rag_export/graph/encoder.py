@@ -28,6 +28,7 @@ from triton_rag_export.graph.encoder_tokenizer import export_tokenizer
 from triton_rag_export.graph.fixed_texts import with_fixed_texts
 from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import ModelSource, fingerprint, load_encoder_model
+from triton_rag_export.graph.quantization_aware import is_quantization_aware
 from triton_rag_export.graph.torch_export import export_with_torch
 from triton_rag_export.kernels import install_kernels, kernel_fingerprint
 
@@ -150,7 +151,7 @@ def _export_by_hand(export: _Export, bert: BertWeights, folder: Path) -> _Writte
         if to_torch.least < LEAST_COSINE_TO_TORCH:
             raise UnsupportedModelError(f"the hand-built graph's cosine to torch is {to_torch.least:.6f}")
         precision = export.settings.precision
-        if precision == "int8" and export.calibration:
+        if precision == "int8" and export.calibration and not is_quantization_aware(export.model):
             bert = smoothed(bert, calibrate(bert, export.calibration, scratch))
         encoder = _write(bert, export, precision, folder)
         if precision == "fp32":

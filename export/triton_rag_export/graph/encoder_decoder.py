@@ -51,6 +51,7 @@ from triton_rag_export.graph.model_source import (
     load_tokenizer,
 )
 from triton_rag_export.graph.onnx_builder import Device
+from triton_rag_export.graph.quantization_aware import is_quantization_aware
 from triton_rag_export.graph.source_encoder_graph import build_source_encoder_graph
 from triton_rag_export.graph.t5 import FAMILIES as T5_FAMILIES
 from triton_rag_export.graph.t5 import read_t5, t5_sites
@@ -140,7 +141,7 @@ def export_encoder_decoder(
     described, _ = _described(model, settings)
     end_token_ids = end_token_ids_of(model, tokenizer)
     calibration, held_out = _answered(model, tokenizer, described, settings, end_token_ids)
-    if settings.precision == "int8":
+    if settings.precision == "int8" and not is_quantization_aware(model):
         if not calibration:
             raise BuildError("INT8 without calibration_texts; give some texts like those to be served")
         balance_factors(model, pair_calls(calibration))

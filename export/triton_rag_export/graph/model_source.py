@@ -91,10 +91,9 @@ def load_encoder_model(source: ModelSource) -> Any:
     Raises:
         ModelSourceError: the files cannot be read as a model.
     """
-    import torch
     from transformers import AutoModel
 
-    return _load(source, AutoModel.from_pretrained, dtype=torch.float32).eval()
+    return _load_model(source, AutoModel).eval()
 
 
 def load_config(source: ModelSource) -> Any:
@@ -160,7 +159,7 @@ def load_tokenizer(source: ModelSource) -> Any:
 def fingerprint(source: ModelSource) -> str:
     """SHA-256, in hexadecimal, over the names and contents of weights, configuration and tokenizer."""
     digest = hashlib.sha256()
-    for path in _model_files(source):
+    for path in model_files(source):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.relative_to(source.folder).as_posix()}\0{content}\n".encode())
@@ -239,7 +238,8 @@ def _in_folder(name: str, folder: Path) -> ModelSource:
     raise ModelSourceError(f"model {name!r}: {folder} holds {found}")
 
 
-def _model_files(source: ModelSource) -> Iterator[Path]:
+def model_files(source: ModelSource) -> Iterator[Path]:
+    """Weights, configuration and tokenizer of a model, in a fixed order."""
     if source.gguf_file is not None:
         yield source.folder / source.gguf_file
         return

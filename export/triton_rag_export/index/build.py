@@ -42,15 +42,18 @@ def build_index(
     retrieval: RetrievalRecipe,
     fingerprint: Mapping[str, str | int | bool],
     folder: Path,
+    *,
+    passage_fingerprint: Mapping[str, str | int | bool] | None = None,
 ) -> IndexReport:
     """Build both retrievers' indexes and write them.
 
     Args:
         passages: at least one, with distinct ids.
-        vectors: `(passages, dimension)`, of `indexed_text` by the encoder that will serve.
+        vectors: `(passages, dimension)`, of `indexed_text`.
         retrieval: the recipe's table.
-        fingerprint: of that encoder.
+        fingerprint: of the encoder that queries will go through.
         folder: is made; files of an older index in it are replaced.
+        passage_fingerprint: of the encoder that made the vectors; None: it is the same.
 
     Raises:
         BuildError: there are no passages, ids repeat, or vectors are missing or not finite.
@@ -68,6 +71,7 @@ def build_index(
         rrf_k=retrieval.rrf_k,
         dense_weight=retrieval.dense_weight,
         encoder=dict(fingerprint),
+        passage_encoder=None if passage_fingerprint is None else dict(passage_fingerprint),
     )
     VectorIndex.build(vectors, approximate=approximate).save(folder)
     WordIndex.build([words_of(indexed_text(passage)) for passage in passages]).save(folder)

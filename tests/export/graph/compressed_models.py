@@ -7,10 +7,10 @@ from torch import nn
 from transformers import PreTrainedModel
 from triton_rag_export.compress import (
     FactorizedLinear,
+    cut_channels,
     give_own_bias_tables,
     keep_layers,
     match_widths,
-    resized,
 )
 
 
@@ -92,33 +92,17 @@ def _keep_heads(
     size = size or attention.head_dim
     channels = torch.cat([torch.arange(head * size, (head + 1) * size) for head in heads])
     for name in writing:
-        setattr(attention, name, _cut(getattr(attention, name), outputs=channels))
+        setattr(attention, name, cut_channels(getattr(attention, name), outputs=channels))
     if reading is not None:
-        setattr(attention, reading, _cut(getattr(attention, reading), inputs=channels))
+        setattr(attention, reading, cut_channels(getattr(attention, reading), inputs=channels))
 
 
 def _keep_width(block: nn.Module, width: int, writing: Sequence[str], reading: str) -> None:
     for name in writing:
-        setattr(block, name, _cut(getattr(block, name), outputs=torch.arange(width)))
-    setattr(block, reading, _cut(getattr(block, reading), inputs=torch.arange(width)))
+        setattr(block, name, cut_channels(getattr(block, name), outputs=torch.arange(width)))
+    setattr(block, reading, cut_channels(getattr(block, reading), inputs=torch.arange(width)))
 
 
 def _factorize(block: nn.Module, **ranks: int) -> None:
     for name, rank in ranks.items():
         setattr(block, name, FactorizedLinear.nearest(getattr(block, name), rank))
-
-
-def _cut(
-    linear: nn.Linear, *, inputs: torch.Tensor | None = None, outputs: torch.Tensor | None = None
-) -> nn.Linear:
-    weight, bias = linear.weight, linear.bias
-    if outputs is not None:
-        weight, bias = weight[outputs], None if bias is None else bias[outputs]
-    if inputs is not None:
-        weight = weight[:, inputs]
-    kept = resized(linear, weight.shape[1], weight.shape[0])
-    with torch.no_grad():
-        kept.weight.copy_(weight)
-        if bias is not None:
-            kept.bias.copy_(bias)
-    return kept

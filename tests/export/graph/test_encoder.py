@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from export.graph.conftest import PARAGRAPHS, ExportedEncoder, exported
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from tiny_encoders import TinyEncoder, save_tiny_encoder
+from transformers import AutoModel
+from triton_rag_export.compress import FactorizedLinear, save_compressed
+from triton_rag_export.compress.model_parts import head_units, neuron_units
+from triton_rag_export.compress.pruning import cut_units
 from triton_rag_export.errors import ModelSourceError, UnsupportedModelError
 from triton_rag_export.graph.encoder import EncoderExport, export_encoder
 from triton_rag_export.graph.model_source import ModelSource, resolve_model
@@ -255,3 +260,24 @@ def test_int8_of_a_small_corpus_is_checked_on_more_than_its_texts(tmp_path: Path
     report = export_encoder(source, asked, tmp_path)
     assert report.to_fp32 is not None
     assert report.to_fp32.texts >= 6
+
+
+def test_an_encoder_with_fewer_heads_or_factors_is_exported_as_it_is(tmp_path: Path) -> None:
+    folder = save_tiny_encoder(TinyEncoder(heads=5), tmp_path / "plain")
+    model = AutoModel.from_pretrained(folder)
+    (units, *_), (neurons, *_) = head_units(model), neuron_units(model)
+    cut_units(model, units, [0, 2, 3])
+    cut_units(model, neurons, list(range(21)))
+    name = "encoder.layer.1.output.dense"
+    model.set_submodule(name, FactorizedLinear.nearest(model.get_submodule(name), 9))
+    (folder / "model.safetensors").unlink()
+    save_compressed(model, folder)
+    (tmp_path / "exported").mkdir()
+
+    export = exported(resolve_model(str(folder)), EncoderExport(), tmp_path / "exported")
+
+    tokens = export.tokenizer.encode_texts(PARAGRAPHS[:1])[0]
+    with torch.inference_mode():
+        rows = model.eval()(torch.from_numpy(tokens.astype(np.int64))[None]).last_hidden_state[0]
+    expected = torch.nn.functional.normalize(rows.mean(0), dim=0).numpy()
+    np.testing.assert_allclose(export.encoder.encode_ragged([tokens])[0], expected, atol=1e-5)

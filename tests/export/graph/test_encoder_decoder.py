@@ -1,7 +1,7 @@
 import json
-from pathlib import Path
 
 import pytest
+from export.graph.saved_generators import saved
 from export.graph.tiny_causal_models import tiny_llama
 from export.graph.tiny_encoder_decoder_models import (
     END,
@@ -19,11 +19,7 @@ from export.graph.tiny_encoder_decoder_models import (
 )
 from generation.encoder_decoder import EncoderDecoderAdapter
 from generation.encoder_decoder_description import EncoderDecoderDescription
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForSeq2SeqLM
 from triton_rag_export.errors import BuildError, ModelSourceError, UnsupportedModelError
 from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
 from triton_rag_export.graph.encoder_decoder_model import EncoderDecoderLayerShape
@@ -38,19 +34,6 @@ MODELS = {
     "bart": tiny_bart,
     "mbart": lambda: forcing_first_word(tiny_mbart(), 11),
 }
-
-
-def saved(model: PreTrainedModel, folder: Path) -> ModelSource:
-    """A model with a tokenizer that ends every source with the end token, as a Hugging Face folder."""
-    model.save_pretrained(folder)
-    words = {f"w{token:03}": token for token in range(VOCABULARY)}
-    backend = Tokenizer(WordLevel(words, unk_token="w000"))
-    backend.pre_tokenizer = Whitespace()
-    end = f"w{END:03}"
-    backend.post_processor = TemplateProcessing(single=f"$A {end}", special_tokens=[(end, END)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="w000", eos_token=end)
-    tokenizer.save_pretrained(folder)
-    return resolve_model(str(folder))
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,21 @@ from triton_rag_export.recipe import Recipe, RetrievalRecipe
 from triton_rag_export.recipe.allowed import allowed_values, known_keys
 
 
-def tables() -> list[type[BaseModel]]:
+def tables(table: type[BaseModel] = Recipe) -> list[type[BaseModel]]:
+    """A table and those in it, at any depth."""
     kinds = [
         kind
-        for field in Recipe.model_fields.values()
+        for field in table.model_fields.values()
         for kind in (field.annotation, *get_args(field.annotation))
     ]
-    return [Recipe, *(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))]
+    inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [table, *(found for kind in inner for found in tables(kind))]
+
+
+def keys(path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths of all keys below a table, tables included."""
+    found = [(*path, key) for key in known_keys(path)]
+    return [*found, *(below for key in found for below in keys(key))]
 
 
 def test_every_key_has_a_description() -> None:
@@ -28,9 +36,8 @@ def test_every_key_has_a_description() -> None:
 
 
 def test_every_key_says_what_is_allowed() -> None:
-    keys = [(table, key) for table in known_keys(()) for key in known_keys((table,))]
-    assert len(keys) > 30
-    assert [path for path in keys if allowed_values(path) == "another value"] == []
+    assert len(keys()) > 40
+    assert [path for path in keys() if allowed_values(path) == "another value"] == []
 
 
 def test_the_limits_that_a_message_names_are_the_limits() -> None:

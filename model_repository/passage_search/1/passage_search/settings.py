@@ -29,7 +29,9 @@ class IndexSettings:
         candidates: depth of the dense and the bm25 list before fusion.
         rrf_k: the constant of reciprocal rank fusion.
         dense_weight: share of the dense list in the fused score, 0 to 1; the rest is bm25's.
-        encoder: fingerprint of the encoder that made the vectors.
+        encoder: fingerprint of the encoder that queries go through: the index was built for it.
+        passage_encoder: fingerprint of the encoder that made the vectors, where it is another one, into whose
+            space the queries' encoder was trained.
     """
 
     passages: int
@@ -41,6 +43,7 @@ class IndexSettings:
     rrf_k: int
     dense_weight: float
     encoder: Mapping[str, FingerprintValue]
+    passage_encoder: Mapping[str, FingerprintValue] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "IndexSettings":

@@ -1,0 +1,128 @@
+"""The steps of compression: a recipe's table and a torch model in, a smaller torch model out, as an artifact.
+
+A method reads a folder and writes a folder, both as Hugging Face lays them out (`compress`). Its checkpoints
+lie beside the cache until its artifact is whole: a run that was killed goes on from them.
+"""
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from triton_rag_export.build.artifacts import Artifact, key_of
+from triton_rag_export.build.compression_methods import Work, method_of
+from triton_rag_export.build.context import BuildContext, FoundModel, decided_by_all, find_model
+from triton_rag_export.build.corpus_steps import CONTENT
+from triton_rag_export.build.progress import StepProgress
+from triton_rag_export.errors import BuildError
+from triton_rag_export.evaluate.ledger.row import Kind, Training
+from triton_rag_export.recipe.table import Table
+from triton_rag_export.repository.manifest import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from triton_rag_export.compress.outcome import Progress
+
+LIBRARIES = ("accelerate", "gguf", "safetensors", "tokenizers", "torch", "transformers")
+WORK_FOLDER = "training"
+
+_Settings = TypeVar("_Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step gave.
+
+    Attributes:
+        model: the torch model after it.
+        training: what it took; None where nothing was trained.
+        notes: a phrase each.
+    """
+
+    model: FoundModel
+    training: Training | None
+    notes: tuple[str, ...]
+
+
+def run_step(
+    context: BuildContext, passages: Artifact, kind: Kind, name: str, table: Table, model: FoundModel
+) -> StepResult:
+    """Do a step, or find its result in the cache.
+
+    Raises:
+        ExportError: the model or the data cannot be used, or training had to stop; what is finished stays in
+            the cache, checkpoints included.
+    """
+    method = method_of(kind, name)
+    what = f"{kind}-{name.replace('_', '-')}"
+    code, own_code = [method.module], [__name__]
+    inputs = {
+        "model": model.fingerprint,
+        "settings": table.model_dump(mode="json"),
+        "files": _file_hashes(table),
+        "student": _student(table),
+        "passages": passages.facts[CONTENT],
+    }
+    key = key_of(what, decided_by_all(inputs, code, own_code, LIBRARIES))[:32]
+    workplace = context.cache.folder.parent / WORK_FOLDER / what / key
+
+    def make(folder: Path, running: StepProgress) -> dict[str, Any]:
+        workplace.mkdir(parents=True, exist_ok=True)
+        work = Work(context, passages, model_path(model), folder, table, workplace, _report_to(running))
+        try:
+            outcome = method.run(work)
+        except ValueError as error:
+            raise BuildError(f"[{kind}.{name}]: {error}; correct the recipe") from error
+        return {**dataclasses.asdict(outcome), "note": "; ".join(outcome.notes)}
+
+    artifact = context.artifact(
+        what, inputs, make, code=code, own_code=own_code, libraries=LIBRARIES, title=f"{name} the {kind}"
+    )
+    shutil.rmtree(workplace, ignore_errors=True)
+    return _result(artifact)
+
+
+def model_path(model: FoundModel) -> Path:
+    """Where a method reads a model: its folder, or its GGUF file."""
+    source = model.source
+    return source.folder if source.gguf_file is None else source.folder / source.gguf_file
+
+
+def _file_hashes(table: Table) -> list[str]:
+    """SHA-256 of the files that a table names."""
+    found: list[str] = []
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        if isinstance(value, Table):
+            found += _file_hashes(value)
+        found += [
+            sha256_of(path) for path in (value if isinstance(value, tuple) else (value,)) if _is_file(path)
+        ]
+    return found
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, Path) and value.is_file()
+
+
+def _student(table: Table) -> str | None:
+    name = getattr(table, "student", "")
+    return find_model(name).fingerprint if name else None
+
+
+def _report_to(running: StepProgress) -> "Callable[[Progress], None]":
+    def report(progress: "Progress") -> None:
+        parts = ", ".join(f"{name} {value:.4f}" for name, value in progress.loss_parts.items())
+        quality = "" if progress.quality is None else f", quality {progress.quality:.4f}"
+        running.advance(progress.step, progress.steps, f"loss {progress.loss:.4f} ({parts}){quality}")
+
+    return report
+
+
+def _result(artifact: Artifact) -> StepResult:
+    facts = artifact.facts
+    seconds, flops = float(facts["training_seconds"]), float(facts["training_flops"])
+    training = Training(round(seconds, 1), flops) if seconds else None
+    return StepResult(find_model(str(artifact.folder)), training, tuple(facts["notes"]))

@@ -1,0 +1,83 @@
+"""Distil an encoder: from a teacher's folder to a student's, which a recipe can name in its place."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from triton_rag_export.compress.distil_encoder.data import DistillationData
+from triton_rag_export.compress.distil_encoder.examples import training_data
+from triton_rag_export.compress.distil_encoder.loss import distillation_loss
+from triton_rag_export.compress.distil_encoder.quality import retrieval_quality
+from triton_rag_export.compress.distil_encoder.settings import EncoderDistillation
+from triton_rag_export.compress.distil_encoder.student import make_student
+from triton_rag_export.compress.distil_encoder.teacher_vectors import teacher_vectors
+from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenTexts
+from triton_rag_export.compress.distil_encoder.torch_encoder import TorchEncoder
+from triton_rag_export.compress.outcome import Progress, StepOutcome
+from triton_rag_export.compress.training import Task, train
+from triton_rag_export.graph.model_source import fingerprint, resolve_model
+
+INFLUENCE_TEXTS = 256
+
+
+def run(
+    source: Path,
+    target: Path,
+    settings: EncoderDistillation,
+    *,
+    data: DistillationData,
+    workplace: Path,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> StepOutcome:
+    """Train a student of the encoder in `source` and write it to `target`.
+
+    Args:
+        source: the teacher, a folder as Hugging Face lays it out.
+        target: the student's folder, laid out as sentence-transformers does; made if it is missing.
+        settings: how.
+        data: texts, labelled pairs, and what quality is measured on.
+        workplace: folder of the teacher's vectors and of checkpoints. With the same workplace, an interrupted
+            run goes on, and another run with the same texts finds the teacher's vectors.
+        report: called after every step.
+
+    Raises:
+        ExportError: a model cannot be read or does not fit, or the training cannot begin or had to stop.
+        ValueError: `layers` does not fit the teacher.
+    """
+    teacher_source = resolve_model(str(source))
+    teacher = TorchEncoder.load(teacher_source).eval()
+    limit = min(settings.max_tokens, teacher.text.max_tokens)
+    tokenizer = TextTokenizer(teacher_source, teacher.text, limit)
+    texts = TokenTexts.of(data, tokenizer)
+    vectors = teacher_vectors(teacher, teacher_source, texts.ids, tokenizer.pad_id, workplace)
+    examples = training_data(data, texts, vectors, settings, tokenizer.pad_id)
+    spread = texts.ids[:: max(1, len(texts.ids) // INFLUENCE_TEXTS)]
+    student = make_student(teacher, teacher_source, settings, [tokenizer.padded([one]) for one in spread])
+    task = Task(
+        student,
+        loss=distillation_loss(settings),
+        data=examples,
+        loss_weights=settings.weights,
+        evaluate=retrieval_quality(data.development, tokenizer) if data.development else None,
+        identity={"teacher": fingerprint(teacher_source), **_json_values(settings)},
+    )
+    outcome = train(task, settings.training, workplace=workplace / "training", report=report)
+    student.save(teacher_source, target)
+    shutil.rmtree(workplace / "training", ignore_errors=True)  # done: the workplace is free for another
+    return dataclasses.replace(outcome, notes=_notes(student, texts, settings))
+
+
+def _json_values(settings: EncoderDistillation) -> dict[str, Any]:
+    """What decides the result beside the training's own settings, for checkpoints."""
+    values = dataclasses.asdict(settings)
+    del values["training"]
+    return json.loads(json.dumps(values, default=str))  # type: ignore[no-any-return]
+
+
+def _notes(student: TorchEncoder, texts: TokenTexts, settings: EncoderDistillation) -> tuple[str, ...]:
+    parts: Sequence[str] = [f"{name} × {weight:g}" for name, weight in settings.weights.items() if weight]
+    layers = student.transformer.config.num_hidden_layers
+    return (f"{layers} layers", f"{len(texts.ids):,} texts", f"loss {' + '.join(parts)}")
