@@ -4,7 +4,7 @@ Every key is documented by the string below it; `allowed.py` reads type and limi
 messages, so that a limit is written once. A check over two keys raises with the key it is about (`refuse`).
 """
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
