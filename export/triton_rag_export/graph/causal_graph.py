@@ -85,21 +85,14 @@ def build_causal_graph(
     token_ids = graph.input("token_ids", np.int64, ["rows"])
     step = declare_step(graph)
     output_rows = graph.input("output_rows", np.int64, ["output_rows"])
-    cosines, sines = model.rotary.tables(positions)
-    rotary = (
-        graph.constant(cosines, np.float32, label="cosines"),
-        graph.constant(sines, np.float32, label="sines"),
-    )
-    build = _Build(graph, model, precision, cache, cache_scales, step, rotary)
+    cosines, sines = (graph.constant(table, np.float32) for table in model.rotary.tables(positions))
+    build = _Build(graph, model, precision, cache, cache_scales, step, (cosines, sines))
     hidden = embedding_node(graph, model.embedding, token_ids, precision=precision)  # (rows, hidden)
     for index, layer in enumerate(model.layers):
         with graph.scope(f"layer_{index}"):
             attended = _attend(build, layer, index, hidden)
             if index == len(model.layers) - 1:  # behind the last attention only rows that are asked for count
-                attended, hidden = (
-                    graph.apply("Gather", rows, output_rows, axis=0, label="asked")
-                    for rows in (attended, hidden)
-                )
+                attended, hidden = (graph.apply("Gather", x, output_rows, axis=0) for x in (attended, hidden))
             hidden = _feed_forward(build, layer, _project(build, layer, attended, hidden))
     _predict(build, hidden)
     return graph

@@ -93,35 +93,49 @@ def linear_node(
         ValueError: INT4 of weights that are not on a grid.
     """
     weight, scale, bits = _stored(graph, layer, is_gated, precision, label)
-    inputs, columns = layer.weight.shape
     bias = "" if layer.bias is None else _columns(graph, layer.bias, is_gated, f"{label}_bias")
     sums = _weight_sums(graph, layer, is_gated, label) if has_zero_points and precision == "int8" else ""
-    before = _norm_constants(graph, norm, f"{label}_norm")
-    behind = _norm_constants(graph, result_norm, f"{label}_result_norm")
+    before = _norm_constants(graph, norm, label)
+    behind = _norm_constants(graph, result_norm, f"{label}_result")
     return graph.apply(
         "Linear",
         *without_trailing([rows, weight, scale, *before, bias, residual, sums, *behind]),
         domain=KERNELS,
         label=label,
         output=output,
-        input_width=inputs,
-        output_width=columns // 2 if is_gated else columns,
-        weight_bits=bits,
         activation=int(activation),
-        is_gated=int(is_gated),
-        norm=0 if norm is None else norm.kind,
-        epsilon=0.0 if norm is None else norm.epsilon,
-        result_norm=0 if result_norm is None else result_norm.kind,
-        result_epsilon=0.0 if result_norm is None else result_norm.epsilon,
+        **_widths(layer, is_gated, bits),
+        **_norm_attributes(norm),
+        **_norm_attributes(result_norm, "result_"),
     )
+
+
+def _widths(layer: LinearWeights, is_gated: bool, bits: int) -> dict[str, int]:
+    """What the operator is told of a layer's weight."""
+    inputs, columns = layer.weight.shape
+    outputs = columns // 2 if is_gated else columns
+    return {
+        "input_width": inputs,
+        "output_width": outputs,
+        "is_gated": int(is_gated),
+        "weight_bits": bits,
+    }
+
+
+def _norm_attributes(norm: Norm | Factors | None, which: str = "") -> dict[str, float]:
+    """What the operator is told of a normalization: its kind, 0 for none, and its epsilon."""
+    kind, epsilon = (0, 0.0) if norm is None else (norm.kind, norm.epsilon)
+    return {f"{which}norm": kind, f"{which}epsilon": epsilon}
 
 
 def _norm_constants(graph: GraphBuilder, norm: Norm | Factors | None, label: str) -> tuple[str, str]:
     """Names of a normalization's weight and bias; empty where there is none."""
     if norm is None:
         return "", ""
-    weight = graph.constant(norm.weight, np.float32, label=label)
-    return weight, "" if norm.bias is None else graph.constant(norm.bias, np.float32, label=f"{label}_bias")
+    weight = graph.constant(norm.weight, np.float32, label=f"{label}_norm")
+    if norm.bias is None:
+        return weight, ""
+    return weight, graph.constant(norm.bias, np.float32, label=f"{label}_norm_bias")
 
 
 def _weight_sums(graph: GraphBuilder, layer: LinearWeights, is_gated: bool, label: str) -> str:
