@@ -185,7 +185,7 @@ static floats largest_of(const float* scores, long blocks) {
 static float weigh(float* scores, long limit, long blocks_read, const struct bias* bias) {
   long whole = limit / LANES, blocks = (limit + LANES - 1) / LANES;
   ints seen = lane_numbers() < (int)(limit - whole * LANES);
-  floats sum = {0};
+  floats sum = {0}, strange = {0};
   if (bias->table)
     for (long b = 0; b < blocks; b++)
       store_floats(scores + b * LANES, load_floats(scores + b * LANES) + biases(bias, b * LANES) * LOG2_E);
@@ -193,17 +193,20 @@ static float weigh(float* scores, long limit, long blocks_read, const struct bia
   if (whole < blocks) largest = larger(choose(seen, load_floats(scores + whole * LANES), largest), largest);
   float most = largest_lane(largest);
   for (long b = 0; b < whole; b++) {
-    floats x = power_of_two(load_floats(scores + b * LANES) - most);
+    floats score = load_floats(scores + b * LANES), x = power_of_two(score - most);
     sum += x;
+    strange += score * 0.0f;  // what is infinite or no number must not look sound
     store_floats(scores + b * LANES, x);
   }
   if (whole < blocks) {
-    floats x = choose(seen, power_of_two(load_floats(scores + whole * LANES) - most), all_lanes(0));
+    floats score = choose(seen, load_floats(scores + whole * LANES), all_lanes(0));
+    floats x = choose(seen, power_of_two(score - most), all_lanes(0));
     sum += x;
+    strange += score * 0.0f;
     store_floats(scores + whole * LANES, x);
   }
   for (long b = blocks; b < blocks_read; b++) store_floats(scores + b * LANES, all_lanes(0));
-  return sum_of_lanes(sum);
+  return sum_of_lanes(sum + strange);
 }
 
 static void prepare_query(const struct attention* step, float* query, const float* from, long kv_head, long position) {
