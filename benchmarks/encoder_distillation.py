@@ -45,7 +45,7 @@ from triton_rag_export.graph.model_source import resolve_model
 TRAINED_SET, OTHER_SET = "medquad", "xquad/en"
 TEACHER, STUDENT, ASYMMETRIC = "teacher fp32", "student int8", "student int8, teacher's index"
 
-TRAINING = TrainingSettings(steps=3000, batch_size=64, learning_rate=3e-4, evaluate_every=500)
+TRAINING = TrainingSettings(steps=2200, batch_size=64, learning_rate=3e-4, evaluate_every=500)
 CASES = {
     "a": EncoderDistillation(layers=3, training=TRAINING),
     "b": EncoderDistillation(layers=2, training=TRAINING),

@@ -5,9 +5,12 @@ What is heavy is imported when a command runs.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from triton_rag_export.recipe import Recipe
 
 __all__ = ["build", "compress", "evaluate", "lint", "report"]
 
@@ -53,6 +56,9 @@ def build(
 
 def compress(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUES", help="A second key of --sweep.")
+    ] = None,
     ledger: Annotated[
         Path | None,
         typer.Option(help="JSON lines, to which a row a step is added.  [default: build/NAME.ledger.jsonl]"),
@@ -60,6 +66,15 @@ def compress(
     out: Annotated[
         Path | None, typer.Option(help="Folder to put the torch models into: encoder/ and generator/.")
     ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUES",
+            help="Instead, try values of [generator.distil] in short runs, and print a table: "
+            "--sweep temperature=1,2,4,8 alpha=0.1,0.5,0.9",
+        ),
+    ] = None,
+    sweep_steps: Annotated[int, typer.Option(min=1, help="Updates of each run of a sweep.")] = 100,
 ) -> None:
     """Compress a recipe's models step by step, and measure each step.
 
@@ -70,6 +85,9 @@ def compress(
 
     loaded = load_recipe(recipe)
     silence_library_bars(loaded)
+    if sweep or more:
+        _sweep(loaded, [*([sweep] if sweep else []), *(more or [])], sweep_steps)
+        return
     with BuildDisplay() as display:
         from triton_rag_export.build import compress as run
 
@@ -78,6 +96,16 @@ def compress(
     for kind, model in report.models.items():
         typer.echo(f"{kind}: {model.source.folder if out is None else out / kind}")
     typer.echo(f"see them:  triton-rag report {report.ledger}")
+
+
+def _sweep(recipe: "Recipe", words: list[str], steps: int) -> None:
+    from triton_rag_export.build.display import BuildDisplay
+    from triton_rag_export.build.sweeping import parse_sweep, sweep_generator
+
+    values = parse_sweep(words)
+    with BuildDisplay() as display:
+        found = sweep_generator(recipe, values, steps, display)
+    typer.echo(found.table())
 
 
 def ledger_path(recipe: str) -> Path:

@@ -19,6 +19,7 @@ from triton_rag_export.build.corpus_steps import cut_corpus
 from triton_rag_export.build.ledger_rows import Done, LedgerWriter
 from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
 from triton_rag_export.build.output import check_output, new_folder, place_file
+from triton_rag_export.build.precision_choice import choose_precision
 from triton_rag_export.build.progress import BuildProgress, SilentProgress
 from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.ledger.row import Goal, Kind, LedgerRow
@@ -34,6 +35,21 @@ GOALS: dict[str, tuple[Goal, ...]] = {
     "int4": ("smaller",),
 }
 """What a precision is for. On a CPU, halves are made floats again before they are multiplied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """What the steps left.
+
+    Attributes:
+        models: torch models after the last step, by kind.
+        precisions: of their graphs, chosen where the recipe says auto.
+        rows: of this run.
+    """
+
+    models: dict[Kind, FoundModel]
+    precisions: dict[Kind, str]
+    rows: Sequence[LedgerRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +93,38 @@ def compress(
     started_s = time.monotonic()
     context = find_models(recipe, cache or ArtifactCache(), progress or SilentProgress())
     passages = cut_corpus(context)
-    models, rows = compress_models(context, passages, ledger)
+    compressed = compress_models(context, passages, ledger)
     if out is not None:
-        for kind, model in models.items():
+        for kind, model in compressed.models.items():
             _place_model(model, out / kind)
-    return CompressionReport(ledger, rows, models, time.monotonic() - started_s)
+    return CompressionReport(ledger, compressed.rows, compressed.models, time.monotonic() - started_s)
 
 
-def compress_models(
-    context: BuildContext, passages: Artifact, ledger: Path
-) -> tuple[dict[Kind, FoundModel], Sequence[LedgerRow]]:
-    """Compress the models of a build; the same as `compress`, over a corpus that is cut already.
-
-    Returns:
-        The torch models after the last step, by kind, and the rows.
-    """
+def compress_models(context: BuildContext, passages: Artifact, ledger: Path) -> Compressed:
+    """Compress the models of a build; the same as `compress`, over a corpus that is cut already."""
     prompt = None
-    models: dict[Kind, FoundModel] = {"encoder": context.encoder}
+    found: dict[Kind, FoundModel] = {"encoder": context.encoder}
     if context.generator is not None and context.recipe.generator is not None:
         prompt = prompt_files(context, context.generator, context.recipe.generator)
-        models["generator"] = context.generator
+        found["generator"] = context.generator
     writer = LedgerWriter(Measuring(context, passages, prompt), ledger)
-    for kind, model in models.items():
-        models[kind] = _compress_model(context, passages, writer, kind, model)
-    return models, writer.rows
+    left = {kind: _compress_model(context, passages, writer, kind, model) for kind, model in found.items()}
+    return Compressed(
+        models={kind: model for kind, (model, _) in left.items()},
+        precisions={kind: precision for kind, (_, precision) in left.items()},
+        rows=writer.rows,
+    )
 
 
 def _compress_model(
     context: BuildContext, passages: Artifact, writer: LedgerWriter, kind: Kind, model: FoundModel
-) -> FoundModel:
+) -> tuple[FoundModel, str]:
+    """The torch model after the last step, and the precision that its graph will have."""
+
+    def export(candidate: Candidate, precision: str) -> Candidate:
+        graph = _graph(context, passages, kind, candidate.model, precision, precision)
+        return Candidate(kind, precision, candidate.model, graph)
+
     recipe = recipe_of(context, kind)
     original = Candidate(kind, ORIGINAL, model, _graph(context, passages, kind, model, "fp32", ORIGINAL))
     row = writer.add(original, None, original, Done())
@@ -118,13 +137,12 @@ def _compress_model(
         done = Done(table.model_dump(mode="json"), goals, result.training, result.notes)
         row = writer.add(candidate, (before, row), original, done)
         before = candidate
-    precision = recipe.precision
-    if precision != "fp32":
-        graph = _graph(context, passages, kind, before.model, precision, precision)
-        candidate = Candidate(kind, precision, before.model, graph)
-        done = Done({"precision": precision}, GOALS[precision])
-        writer.add(candidate, (before, row), original, done)
-    return before.model
+    if recipe.precision == "auto":
+        return before.model, choose_precision(context, writer, (before, row), original, export)
+    if recipe.precision != "fp32":
+        done = Done({"precision": recipe.precision}, GOALS[recipe.precision])
+        writer.add(export(before, recipe.precision), (before, row), original, done)
+    return before.model, recipe.precision
 
 
 def recipe_of(context: BuildContext, kind: Kind) -> EncoderRecipe | GeneratorRecipe:

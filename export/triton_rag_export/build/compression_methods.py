@@ -12,9 +12,11 @@ from triton_rag_export.build.corpus_steps import read_passages
 from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.indexed_ids import read_kept_ids
 from triton_rag_export.evaluate.ledger.row import Goal, Kind
+from triton_rag_export.recipe.compression import EncoderDistilRecipe
 from triton_rag_export.recipe.table import Table
 
 if TYPE_CHECKING:
+    from triton_rag_export.compress.distil_encoder import DistillationData
     from triton_rag_export.compress.distil_generator import GeneratorTexts
     from triton_rag_export.compress.outcome import Progress, StepOutcome
 
@@ -75,16 +77,23 @@ def settings_of(kind: Callable[..., _Settings], table: Table) -> _Settings:
     Raises:
         ValueError: the settings do not allow a value.
     """
-    from triton_rag_export.compress.distil_generator import DistilGeneratorSettings
     from triton_rag_export.compress.training import TrainingSettings
 
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     values = {name: getattr(table, name) for name in type(table).model_fields if name in names}
-    inner = {"training": TrainingSettings, "recovery": DistilGeneratorSettings}
+    inner = {"training": TrainingSettings, "recovery": _recovery_settings(table)}
     for name, settings in inner.items():
         if name in values:
             values[name] = settings_of(settings, values[name])
     return kind(**values)
+
+
+def _recovery_settings(table: Table) -> Any:
+    from triton_rag_export.compress.distil_encoder import EncoderDistillation
+    from triton_rag_export.compress.distil_generator import DistilGeneratorSettings
+
+    is_encoder = isinstance(getattr(table, "recovery", None), EncoderDistilRecipe)
+    return EncoderDistillation if is_encoder else DistilGeneratorSettings
 
 
 def generator_texts(work: Work, table: Any) -> "GeneratorTexts":
@@ -98,42 +107,58 @@ def generator_texts(work: Work, table: Any) -> "GeneratorTexts":
     return read_generator_texts(settings, recipe, read_passages(work.passages.folder))
 
 
-def _distil_encoder(work: Work) -> "StepOutcome":
-    from triton_rag_export.compress.distil_encoder import EncoderDistillation, read_distillation_data, run
+def encoder_data(work: Work, table: Any) -> "DistillationData":
+    """What an encoder learns: the corpus, and the files that a table of distillation or recovery names."""
+    from triton_rag_export.compress.distil_encoder import EncoderDistillation, read_distillation_data
 
-    settings = settings_of(EncoderDistillation, work.table)
-    passages = read_passages(work.passages.folder)
-    data = read_distillation_data(settings, passages, read_kept_ids(work.passages.folder))
-    return run(work.source, work.target, settings, data=data, workplace=work.workplace, report=work.report)
+    folder = work.passages.folder
+    settings = settings_of(EncoderDistillation, table)
+    return read_distillation_data(settings, read_passages(folder), read_kept_ids(folder))
+
+
+def _distil_encoder(work: Work) -> "StepOutcome":
+    from triton_rag_export.compress.distil_encoder import EncoderDistillation, run
+
+    return run(
+        work.source,
+        work.target,
+        settings_of(EncoderDistillation, work.table),
+        data=encoder_data(work, work.table),
+        workplace=work.workplace,
+        report=work.report,
+    )
 
 
 def _distil_generator(work: Work) -> "StepOutcome":
     from triton_rag_export.compress.distil_generator import DistilGeneratorSettings, distil_generator
 
-    settings = settings_of(DistilGeneratorSettings, work.table)
-    texts = generator_texts(work, work.table)
     return distil_generator(
-        work.source, work.target, settings, data=texts, workplace=work.workplace, report=work.report
+        work.source,
+        work.target,
+        settings_of(DistilGeneratorSettings, work.table),
+        data=generator_texts(work, work.table),
+        workplace=work.workplace,
+        report=work.report,
     )
 
 
-def _recovering(run: str, settings: str) -> "Callable[[Work], StepOutcome]":
-    """A step that takes something away from a generator and lets it recover.
+def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "Callable[[Work], StepOutcome]":
+    """A step that takes something away from a model and lets it recover.
 
     Args:
         run: its function in `compress.recovery`.
         settings: their class.
+        data: reads what its kind of model learns.
     """
 
     def work_on(work: Work) -> "StepOutcome":
         from triton_rag_export.compress import recovery
 
-        texts = generator_texts(work, work.table.recovery)  # type: ignore[attr-defined]
         outcome: StepOutcome = getattr(recovery, run)(
             work.source,
             work.target,
             settings_of(getattr(recovery, settings), work.table),
-            data=texts,
+            data=data(work, work.table.recovery),  # type: ignore[attr-defined]
             workplace=work.workplace,
             report=work.report,
         )
@@ -142,25 +167,28 @@ def _recovering(run: str, settings: str) -> "Callable[[Work], StepOutcome]":
     return work_on
 
 
-_DISTIL = "triton_rag_export.compress.distil_generator.distil"
-_RECOVERY = "triton_rag_export.compress.recovery.generator"
+def _recovering_methods(kind: Kind, data: Callable[[Work, Any], Any]) -> "dict[tuple[Kind, str], Method]":
+    """Pruning, low rank and training for INT8, which changes neither size nor speed: the next graph does."""
+    module, named = f"triton_rag_export.compress.recovery.{kind}", kind.capitalize()
+    goals: dict[str, tuple[str, str, Callable[[Any], tuple[Goal, ...]]]] = {
+        "prune": ("prune", "Prune", lambda table: SMALLER_AND_FASTER if table.cuts else ()),
+        "low_rank": ("factorize", "LowRank", lambda table: SMALLER_AND_FASTER),
+        "quantize": ("quantize", "Quantize", lambda table: ()),
+    }
+    return {
+        (kind, step): Method(_recovering(f"{verb}_{kind}", f"{settings}{named}Settings", data), module, goal)
+        for step, (verb, settings, goal) in goals.items()
+    }
+
+
+_DISTIL = "triton_rag_export.compress.distil_{}.distil"
 _METHODS: dict[tuple[Kind, str], Method] = {
     ("encoder", "distil"): Method(
-        _distil_encoder, "triton_rag_export.compress.distil_encoder.distil", lambda table: SMALLER_AND_FASTER
+        _distil_encoder, _DISTIL.format("encoder"), lambda table: SMALLER_AND_FASTER
     ),
-    ("generator", "distil"): Method(_distil_generator, _DISTIL, lambda table: SMALLER_AND_FASTER),
-    ("generator", "prune"): Method(
-        _recovering("prune_generator", "PruneGeneratorSettings"),
-        _RECOVERY,
-        lambda table: SMALLER_AND_FASTER if table.cuts else (),
+    ("generator", "distil"): Method(
+        _distil_generator, _DISTIL.format("generator"), lambda table: SMALLER_AND_FASTER
     ),
-    ("generator", "low_rank"): Method(
-        _recovering("factorize_generator", "LowRankGeneratorSettings"),
-        _RECOVERY,
-        lambda table: SMALLER_AND_FASTER,
-    ),
-    ("generator", "quantize"): Method(
-        _recovering("quantize_generator", "QuantizeGeneratorSettings"), _RECOVERY, lambda table: ()
-    ),
+    **_recovering_methods("encoder", encoder_data),
+    **_recovering_methods("generator", generator_texts),
 }
-"""Training for INT8 changes neither size nor speed: the graph in INT8, the step after it, does."""

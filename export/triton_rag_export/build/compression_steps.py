@@ -70,7 +70,7 @@ def run_step(
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
         workplace.mkdir(parents=True, exist_ok=True)
-        work = Work(context, passages, _path(model), folder, table, workplace, _report_to(running))
+        work = Work(context, passages, model_path(model), folder, table, workplace, _report_to(running))
         try:
             outcome = method.run(work)
         except ValueError as error:
@@ -84,7 +84,8 @@ def run_step(
     return _result(artifact)
 
 
-def _path(model: FoundModel) -> Path:
+def model_path(model: FoundModel) -> Path:
+    """Where a method reads a model: its folder, or its GGUF file."""
     source = model.source
     return source.folder if source.gguf_file is None else source.folder / source.gguf_file
 

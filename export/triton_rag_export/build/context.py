@@ -48,6 +48,7 @@ class BuildContext:
         progress: who watches.
         encoder: the retriever's model.
         generator: the model that answers; None when retrieval alone is built.
+        passage_encoder: the model that embeds passages, where it is another one than the retriever's.
     """
 
     recipe: Recipe
@@ -55,6 +56,12 @@ class BuildContext:
     progress: BuildProgress
     encoder: FoundModel
     generator: FoundModel | None
+    passage_encoder: FoundModel | None = None
+
+    @property
+    def indexing_encoder(self) -> FoundModel:
+        """The model that embeds passages: it decides how long they may be."""
+        return self.passage_encoder or self.encoder
 
     def artifact(
         self,
@@ -106,8 +113,12 @@ def find_models(recipe: Recipe, cache: ArtifactCache, progress: BuildProgress) -
     with step(progress, "find the models") as running:
         encoder = find_model(recipe.encoder.model)
         generator = None if recipe.generator is None else find_model(recipe.generator.model)
-        running.note = ", ".join(model.source.name for model in (encoder, generator) if model)
-    return BuildContext(recipe, cache, progress, encoder, generator)
+        passage_model = recipe.encoder.passage_model
+        passage_encoder = None if passage_model is None else find_model(passage_model)
+        running.note = ", ".join(
+            model.source.name for model in (encoder, passage_encoder, generator) if model
+        )
+    return BuildContext(recipe, cache, progress, encoder, generator, passage_encoder)
 
 
 def find_model(name: str) -> FoundModel:

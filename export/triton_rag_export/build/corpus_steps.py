@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext
+from triton_rag_export.build.encoder_pair import refuse_strangers
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.corpus import (
     Document,
@@ -58,7 +59,7 @@ def cut_corpus(context: BuildContext) -> Artifact:
     inputs = {
         "corpus": corpus.model_dump(mode="json", exclude={"path"}),
         "content": corpus_fingerprint(corpus),
-        "tokenizer": [context.encoder.fingerprint, *_room_settings(context)]
+        "tokenizer": [context.indexing_encoder.fingerprint, *_room_settings(context)]
         if corpus.cut == "tokens"
         else None,
     }
@@ -122,39 +123,35 @@ def embed_corpus(context: BuildContext, passages: Artifact, encoder: Artifact) -
 
 
 def index_corpus(
-    context: BuildContext,
-    passages: Artifact,
-    vectors: Artifact,
-    encoder: Artifact,
-    passage_encoder: Artifact | None = None,
+    context: BuildContext, passages: Artifact, vectors: Artifact, encoder: Artifact, embedding: Artifact
 ) -> Artifact:
     """Build the indexes of words and vectors.
 
     Args:
         context: the build.
         passages: the cut corpus.
-        vectors: of the passages.
-        encoder: the graph that will serve.
-        passage_encoder: the graph that made the vectors, where it is another one.
-
-    Raises:
-        BuildError: vectors of the two have different lengths.
+        vectors: its embedding.
+        encoder: the graph that queries will go through.
+        embedding: the graph that made the vectors.
     """
     retrieval = context.recipe.retrieval
-    pair = [] if passage_encoder is None else [encoder.key, passage_encoder.key]
-    if passage_encoder is not None:
-        _refuse_another_length(encoder, passage_encoder)
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
+        from query_encoding import EncoderSettings
+
         from triton_rag_export.index import build_index
 
+        read, loaded, by_other = read_passages(passages.folder), np.load(vectors.folder / VECTORS_FILE), None
+        if embedding.key != encoder.key:
+            refuse_strangers(context, read, loaded, encoder)
+            by_other = EncoderSettings.read(embedding.folder).fingerprint
         report = build_index(
-            read_passages(passages.folder),
-            np.load(vectors.folder / VECTORS_FILE),
+            read,
+            loaded,
             retrieval,
-            _fingerprint(encoder),
+            EncoderSettings.read(encoder.folder).fingerprint,
             folder,
-            passage_fingerprint=None if passage_encoder is None else _fingerprint(passage_encoder),
+            passage_fingerprint=by_other,
         )
         for name in ID_FILES:
             (folder / name).write_bytes((passages.folder / name).read_bytes())
@@ -162,35 +159,19 @@ def index_corpus(
         return {**dataclasses.asdict(report), "note": note}
 
     inputs = {
-        "vectors": vectors.key,
+        "embedded": [vectors.key, encoder.key],
         "ids": [sha256_of(passages.folder / name) for name in ID_FILES],
         "retrieval": retrieval.model_dump(mode="json"),
-        "pair": pair,
     }
     return context.artifact(
         "index",
         inputs,
         make,
         code=["triton_rag_export.index.build"],
-        own_code=[__name__],
+        own_code=[__name__, "triton_rag_export.build.encoder_pair"],
         libraries=["bm25s", "faiss-cpu", "numpy"],
         title="build the index",
     )
-
-
-def _refuse_another_length(encoder: Artifact, passage_encoder: Artifact) -> None:
-    queries, passages = (_fingerprint(graph)["dim"] for graph in (encoder, passage_encoder))
-    if queries != passages:
-        raise BuildError(
-            f'encoder.index = "teacher": vectors of queries have {queries} numbers and those of passages '
-            f'{passages}; allowed: the same; set encoder.index = "own", or distil another student'
-        )
-
-
-def _fingerprint(encoder: Artifact) -> Mapping[str, str | int | bool]:
-    from query_encoding import EncoderSettings
-
-    return EncoderSettings.read(encoder.folder).fingerprint
 
 
 def corpus_fingerprint(corpus: CorpusRecipe) -> str:
@@ -242,15 +223,16 @@ def _cut(context: BuildContext, documents: Sequence[Document]) -> list[Passage]:
     corpus = context.recipe.corpus
     if corpus.cut == "none":
         return whole_passages(documents)
-    room = passage_room(context.encoder.source, *_room_settings(context))
+    source = context.indexing_encoder.source
+    room = passage_room(source, *_room_settings(context))
     if corpus.passage_tokens > room:
         raise BuildError(
             f"corpus.passage_tokens = {corpus.passage_tokens}: allowed are at most {room}, what the encoder "
-            f"{context.encoder.source.name} reads less its special tokens and encoder.passage_prefix"
+            f"{source.name} reads less its special tokens and encoder.passage_prefix"
         )
     return cut_passages(
         documents,
-        load_tokenizer(context.encoder.source).backend_tokenizer,
+        load_tokenizer(source).backend_tokenizer,
         passage_tokens=corpus.passage_tokens,
         overlap_tokens=corpus.overlap_tokens,
         read_tokens=room,

@@ -40,6 +40,7 @@ class Made:
         passages: the cut corpus.
         vectors: its embedding.
         encoder: the encoder's graph.
+        embedding: the graph that embedded the passages, the same one or another.
         index: the index.
         index_version: version of `passage_search` that holds it.
         generator: the generator's graph; None when retrieval alone was built.
@@ -49,6 +50,7 @@ class Made:
     passages: Artifact
     vectors: Artifact
     encoder: Artifact
+    embedding: Artifact
     index: Artifact
     index_version: int
     generator: Artifact | None
@@ -88,6 +90,9 @@ def _models(context: BuildContext, made: Made) -> dict[str, ModelEntry]:
     recipe = context.recipe
     encoder = str(made.encoder.facts["precision"])
     models = {"encoder": ModelEntry(recipe.encoder.model, context.encoder.fingerprint, encoder)}
+    if context.passage_encoder is not None and recipe.encoder.passage_model is not None:
+        name, hashed = recipe.encoder.passage_model, context.passage_encoder.fingerprint
+        models["passage_encoder"] = ModelEntry(name, hashed, str(made.embedding.facts["precision"]))
     if recipe.generator is not None and context.generator is not None and made.generator is not None:
         precision = str(made.generator.facts["precision"])
         models["generator"] = ModelEntry(recipe.generator.model, context.generator.fingerprint, precision)

@@ -76,7 +76,35 @@ class LedgerWriter:
         original: Candidate,
         done: Done,
     ) -> LedgerRow:
-        """Measure a candidate and append its row, unless the ledger has it.
+        """Measure a candidate and append its row; arguments as for `measure`.
+
+        Raises:
+            GateError: the gate does not allow the step; its row is in the ledger.
+            ExportError: it cannot be measured, or the ledger cannot be written.
+        """
+        row = self.measure(candidate, parent, original, done)
+        self.append(row)
+        _refuse_failures(row, self.path)
+        return row
+
+    def append(self, row: LedgerRow) -> None:
+        """Append a row, unless the ledger has it.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        if not self.path.exists() or row.key not in {known.key for known in read_rows(self.path)}:
+            append_row(self.path, row)
+        self.rows.append(row)
+
+    def measure(
+        self,
+        candidate: Candidate,
+        parent: tuple[Candidate, LedgerRow] | None,
+        original: Candidate,
+        done: Done,
+    ) -> LedgerRow:
+        """The row of a candidate, which is not in the ledger yet.
 
         Args:
             candidate: the step's result.
@@ -85,8 +113,7 @@ class LedgerWriter:
             done: what the step did.
 
         Raises:
-            GateError: the gate does not allow the step; its row is in the ledger.
-            ExportError: it cannot be measured, or the ledger cannot be written.
+            ExportError: it cannot be measured.
         """
         figures = measured(self.measuring, candidate, parent[0] if parent else None, original)
         recipe, parent_row = self.measuring.context.recipe, parent[1] if parent else None
@@ -100,12 +127,7 @@ class LedgerWriter:
         }
         row = _row(candidate, figures, done, key=key_of("row", decided_by)[:32], recipe=recipe.name)
         row = dataclasses.replace(row, parent=parent_row.key if parent_row else None)
-        row = dataclasses.replace(row, failures=failures(row, parent_row, gate))
-        if not self.path.exists() or row.key not in {known.key for known in read_rows(self.path)}:
-            append_row(self.path, row)
-        self.rows.append(row)
-        _refuse_failures(row, self.path)
-        return row
+        return dataclasses.replace(row, failures=failures(row, parent_row, gate))
 
 
 def gate_of(recipe: Recipe, kind: Kind) -> Gate:
@@ -118,7 +140,7 @@ def gate_of(recipe: Recipe, kind: Kind) -> Gate:
         most_loss={measure: values[key] for key, measure in _GATED.items() if key in values},
         least_speedup=table.gate.least_speedup,
         least_shrink=table.gate.least_shrink,
-        teachers_index=kind == "encoder" and recipe.encoder.index == "teacher",
+        teachers_index=kind == "encoder" and recipe.encoder.passage_model is not None,
     )
 
 

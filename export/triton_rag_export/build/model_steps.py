@@ -80,6 +80,18 @@ def encoder_graph(
     )
 
 
+def passage_encoder_graph(context: BuildContext, passages: Artifact, encoder: Artifact) -> Artifact:
+    """The graph that embeds the passages: the encoder's, or that of the recipe's `passage_model`.
+
+    It is not served: it has the encoder's precision, and is only used while building.
+    """
+    if context.passage_encoder is None:
+        return encoder
+    return encoder_graph(
+        context, passages, model=context.passage_encoder, title="export the passages' encoder"
+    )
+
+
 def generator_graph(
     context: BuildContext,
     model: FoundModel,
@@ -133,7 +145,7 @@ def _causal_report(
     from triton_rag_export.graph.causal import CausalExport, export_causal
 
     export = CausalExport(
-        recipe.precision, recipe.context_tokens, calibration_texts=texts, cache=recipe.cache_kind
+        recipe.arithmetic, recipe.context_tokens, calibration_texts=texts, cache=recipe.cache_kind
     )
     return export_causal(model.source, export, folder)
 
@@ -143,14 +155,15 @@ def _encoder_decoder_report(
 ) -> "EncoderDecoderReport":
     from triton_rag_export.graph.encoder_decoder import EncoderDecoderExport, export_encoder_decoder
 
-    if recipe.precision == "int4" or recipe.cache == "int8":
+    precision = recipe.arithmetic
+    if precision == "int4" or recipe.cache == "int8":
         raise BuildError(
             f"model {model.source.name!r} has an encoder and a decoder: generator.precision is "
-            f'"{recipe.precision}" and generator.cache "{recipe.cache}"; allowed: "fp32", "fp16" or "int8", '
+            f'"{precision}" and generator.cache "{recipe.cache}"; allowed: "fp32", "fp16" or "int8", '
             'and a cache of "auto", "fp32" or "fp16"'
         )
     export = EncoderDecoderExport(
-        recipe.precision,
+        precision,
         source_tokens=recipe.context_tokens,
         target_tokens=context.recipe.serving.max_tokens,
         calibration_texts=texts,

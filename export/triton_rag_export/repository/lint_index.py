@@ -1,4 +1,4 @@
-"""Check that the index was built with the encoder that serves beside it (the same check as at load)."""
+"""Check that the index was built for the encoder that serves beside it (the same check as at load)."""
 
 from collections.abc import Iterator
 from pathlib import Path

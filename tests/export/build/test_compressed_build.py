@@ -7,9 +7,8 @@ import pytest
 from export.build.judged import measured_recipe, write_judged_data
 from export.build.test_compression_steps import DISTIL, ENCODER
 from export.evaluate.test_evaluate import QUESTIONS, questions_file
-from export.small_build import save_small_models, small_recipe, write_corpus
+from export.small_build import save_small_models, write_corpus
 from triton_rag_export.build import ArtifactCache, BuildReport, build
-from triton_rag_export.errors import RecipeError
 from triton_rag_export.evaluate import evaluate
 from triton_rag_export.evaluate.display import EvaluationDisplay
 from triton_rag_export.evaluate.ledger import read_rows
@@ -30,7 +29,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(workshop: Path) -> BuildReport:
     measured_recipe(workshop, ENCODER + DISTIL)
     path = workshop / "recipe.toml"
-    path.write_text(path.read_text().replace("[encoder]\n", '[encoder]\nindex = "teacher"\n'))
+    path.write_text(path.read_text().replace("[encoder]\n", '[encoder]\npassage_model = "encoder"\n'))
     cache = ArtifactCache(workshop / "cache" / "artifacts")
     return build(load_recipe(path), workshop / "repository", cache=cache)
 
@@ -50,11 +49,3 @@ def test_a_teachers_index_knows_and_takes_the_students_queries(report: BuildRepo
     with EvaluationDisplay() as display:
         found = evaluate(report.repository, questions_file(tmp_path, *QUESTIONS), display)
     assert 0 <= found.retrieval["dense"]["nDCG@10"] <= 1
-
-
-def test_a_teachers_index_without_a_student_is_refused(workshop: Path) -> None:
-    small_recipe(workshop)
-    path = workshop / "recipe.toml"
-    path.write_text(path.read_text().replace("[encoder]\n", '[encoder]\nindex = "teacher"\n'))
-    with pytest.raises(RecipeError, match=r'encoder\.index = "teacher": .* "own" where the encoder is not'):
-        load_recipe(path)

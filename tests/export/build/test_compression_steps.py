@@ -43,6 +43,12 @@ questions = ["data/small/questions.dev.jsonl"]
 steps = 3
 batch_size = 4
 """
+ENCODER_PRUNE = """
+[encoder.prune]
+neurons = 0.5
+neuron_multiple = 1
+recover = false
+"""
 PRUNE = """
 [generator.prune]
 neurons = 0.5
@@ -73,7 +79,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(workshop: Path) -> CompressionReport:
-    recipe = measured_recipe(workshop, ENCODER + DISTIL + PRUNE.format(texts="") + LOW_RANK)
+    recipe = measured_recipe(workshop, ENCODER + ENCODER_PRUNE + DISTIL + PRUNE.format(texts="") + LOW_RANK)
     cache = ArtifactCache(workshop / "cache" / "artifacts")
     return compress(recipe, workshop / "ledger.jsonl", cache=cache, out=workshop / "models")
 
@@ -101,8 +107,8 @@ def test_a_row_says_what_training_took_and_how_far_the_model_is_from_the_origina
 
 
 def test_an_encoders_student_is_judged_with_its_own_index_and_the_teachers(report: CompressionReport) -> None:
-    original, distilled = (row for row in report.rows if row.kind == "encoder")
-    assert distilled.size.parameters < original.size.parameters
+    original, distilled, pruned = (row for row in report.rows if row.kind == "encoder")
+    assert pruned.size.parameters < distilled.size.parameters < original.size.parameters
     assert set(original.quality) == {"small"}
     assert set(distilled.quality) == {"small", f"small{TEACHERS_INDEX}"}
     assert -1 <= distilled.distance["small"]["cosine"] < 1

@@ -52,9 +52,14 @@ def losses_of(model: PreTrainedModel, batches: int = 2) -> list[Loss]:
     return [
         language_model_loss(batch_of(model, seed))
         if model.can_generate()
-        else embedding_loss(batch_of(model, seed), seed)
+        else embedding_loss(vectors_of(batch_of(model, seed)), seed)
         for seed in range(batches)
     ]
+
+
+def vectors_of(batch: dict[str, torch.Tensor]) -> Callable[[PreTrainedModel], torch.Tensor]:
+    """The mean of a text's rows, of length one."""
+    return lambda model: torch.nn.functional.normalize(model(**batch).last_hidden_state.mean(1), dim=-1)
 
 
 def parameters_of(model: PreTrainedModel) -> int:

@@ -8,13 +8,19 @@ from triton_rag_export.build.compression_methods import settings_of
 from triton_rag_export.compress.distil_encoder import EncoderDistillation
 from triton_rag_export.compress.distil_generator import DistilGeneratorSettings
 from triton_rag_export.compress.recovery import (
+    LowRankEncoderSettings,
     LowRankGeneratorSettings,
+    PruneEncoderSettings,
     PruneGeneratorSettings,
+    QuantizeEncoderSettings,
     QuantizeGeneratorSettings,
 )
 from triton_rag_export.compress.training import TrainingSettings
 from triton_rag_export.recipe.compression import (
     EncoderDistilRecipe,
+    EncoderLowRankRecipe,
+    EncoderPruneRecipe,
+    EncoderQuantizeRecipe,
     GeneratorDistilRecipe,
     GeneratorLowRankRecipe,
     GeneratorPruneRecipe,
@@ -27,6 +33,9 @@ PAIRS: list[tuple[Table, type]] = [
     (TrainingRecipe(), TrainingSettings),
     (EncoderDistilRecipe(), EncoderDistillation),
     (GeneratorDistilRecipe(), DistilGeneratorSettings),
+    (EncoderPruneRecipe(heads=0.5), PruneEncoderSettings),
+    (EncoderLowRankRecipe(energy=0.5), LowRankEncoderSettings),
+    (EncoderQuantizeRecipe(), QuantizeEncoderSettings),
     (GeneratorPruneRecipe(neurons=0.5), PruneGeneratorSettings),
     (GeneratorLowRankRecipe(size=0.5), LowRankGeneratorSettings),
     (GeneratorQuantizeRecipe(), QuantizeGeneratorSettings),

@@ -160,21 +160,19 @@ def language_model_loss(batch: dict[str, torch.Tensor]) -> Loss:
     return lambda model: model(**batch).loss
 
 
-def embedding_loss(batch: dict[str, torch.Tensor], seed: int) -> Loss:
-    """For an encoder without labels: its texts' mean vectors along one random direction each.
+def embedding_loss(encode: Callable[[Any], torch.Tensor], seed: int) -> Loss:
+    """For an encoder without labels: the vectors of its texts, along one random direction each.
 
     The expectation over directions of what it says about a part is how far the vectors move without the part;
     a distance to the model's own vectors would have no gradient.
 
     Args:
-        batch: `input_ids` and `attention_mask`, (texts, tokens).
+        encode: gives the vectors (texts, width) of a batch by a model.
         seed: of the directions.
     """
 
     def loss(model: Any) -> torch.Tensor:
-        rows = model(**batch).last_hidden_state  # (texts, tokens, width)
-        mask = batch["attention_mask"][..., None].to(rows.dtype)
-        vectors = torch.nn.functional.normalize((rows * mask).sum(1) / mask.sum(1), dim=-1)  # (texts, width)
+        vectors = encode(model)
         directions = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
         return (vectors * directions.to(vectors)).sum()
 

@@ -7,6 +7,14 @@ Each reads a folder as Hugging Face lays it out and writes another one. What the
 `low_rank` and `quantization`; here it meets the data and the training of generators and encoders.
 """
 
+from triton_rag_export.compress.recovery.encoder import (
+    LowRankEncoderSettings,
+    PruneEncoderSettings,
+    QuantizeEncoderSettings,
+    factorize_encoder,
+    prune_encoder,
+    quantize_encoder,
+)
 from triton_rag_export.compress.recovery.generator import (
     LowRankGeneratorSettings,
     PruneGeneratorSettings,
@@ -17,10 +25,16 @@ from triton_rag_export.compress.recovery.generator import (
 )
 
 __all__ = [
+    "LowRankEncoderSettings",
     "LowRankGeneratorSettings",
+    "PruneEncoderSettings",
     "PruneGeneratorSettings",
+    "QuantizeEncoderSettings",
     "QuantizeGeneratorSettings",
+    "factorize_encoder",
     "factorize_generator",
+    "prune_encoder",
     "prune_generator",
+    "quantize_encoder",
     "quantize_generator",
 ]

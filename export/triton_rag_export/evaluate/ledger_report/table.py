@@ -22,6 +22,9 @@ COLUMNS = (
 )
 """Of every model; one for each data set follows, then distance and training."""
 
+LEAST_ZEROS = 0.01
+"""Any model has some; from this share on they are shown."""
+
 
 def headings(model: ModelState) -> list[str]:
     """What stands above the columns of a model."""
@@ -32,10 +35,10 @@ def headings(model: ModelState) -> list[str]:
 def cells(model: ModelState, stage: Stage) -> list[str]:
     """A stage, as text; where queries search the teacher's index, that figure follows a slash."""
     row = stage.row
-    zeros = row.size.parameters - row.size.nonzero
+    zeros = 1 - row.size.nonzero / row.size.parameters
     return [
         row.step,
-        f"{row.size.parameters:,}" + (f" ({zeros / row.size.parameters:.0%} zeros)" if zeros else ""),
+        f"{row.size.parameters:,}" + (f" ({zeros:.0%} zeros)" if zeros >= LEAST_ZEROS else ""),
         f"{row.size.graph_bytes / 1e6:,.1f}",
         f"{1 / stage.graph_bytes:.2f}",
         f"{row.speed.latency_p50_ms:.2f}",

@@ -3,7 +3,7 @@
 PassageSearchError             everything below
 ├── OptionError                a row's option or input: names field, value and what is allowed
 ├── IndexFilesError            a file of the index is missing, or does not hold what it should
-└── FingerprintMismatchError   the index was built with another encoder than the one that serves
+└── FingerprintMismatchError   the index was built for another encoder than the one that serves
 """
 
 __all__ = ["FingerprintMismatchError", "IndexFilesError", "OptionError", "PassageSearchError"]
@@ -22,4 +22,4 @@ class IndexFilesError(PassageSearchError):
 
 
 class FingerprintMismatchError(PassageSearchError):
-    """The index was built with another encoder than the one that serves."""
+    """The index was built for another encoder than the one that serves."""

@@ -23,10 +23,10 @@ def serving_encoder(version_folder: Path) -> Path | None:
 
 
 def check_encoder(index: Mapping[str, FingerprintValue], encoder_file: Path) -> None:
-    """Compare the fingerprint in an index with that of the encoder that serves.
+    """Compare the fingerprint of an index with that of the encoder that serves.
 
     Args:
-        index: fingerprint of the encoder whose queries it was built for.
+        index: fingerprint of the encoder that the index was built for.
         encoder_file: `encoder.json` of the encoder that serves.
 
     Raises:
@@ -46,6 +46,6 @@ def check_encoder(index: Mapping[str, FingerprintValue], encoder_file: Path) -> 
             f"{name} (index: {index.get(name)!r}, encoder: {encoder.get(name)!r})" for name in different
         )
         raise FingerprintMismatchError(
-            f"the index was built with another encoder than {encoder_file}: {listed}. "
-            "Build the repository again, or put the encoder back that the index was built with."
+            f"the index was built for another encoder than {encoder_file}: {listed}. "
+            "Build the repository again, or put the encoder back that the index was built for."
         )

@@ -29,9 +29,9 @@ class IndexSettings:
         candidates: depth of the dense and the bm25 list before fusion.
         rrf_k: the constant of reciprocal rank fusion.
         dense_weight: share of the dense list in the fused score, 0 to 1; the rest is bm25's.
-        encoder: fingerprint of the encoder that serves queries.
-        passage_encoder: fingerprint of the encoder that made the vectors, where it is another one: queries
-            then come from a student that was trained into its teacher's space.
+        encoder: fingerprint of the encoder that queries go through: the index was built for it.
+        passage_encoder: fingerprint of the encoder that made the vectors, where it is another one, into whose
+            space the queries' encoder was trained.
     """
 
     passages: int
