@@ -5,8 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from export.conftest import SmallBuild
 from export.small_build import RECIPE, save_small_models, write_corpus
+from triton_rag_export.build import build
+from triton_rag_export.errors import BuildError
 from triton_rag_export.graph.model_source import load_causal_model, resolve_model
+from triton_rag_export.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 GENERATOR = """
@@ -54,6 +59,16 @@ def test_two_processes_distil_by_recipe_and_the_first_speaks(tmp_path: Path) -> 
     assert "student is ready" in done.stdout
     student = load_causal_model(resolve_model(str(tmp_path / "student")))
     assert student.config.num_hidden_layers == 1
+
+
+def test_the_steps_of_a_recipe_refuse_several_processes(
+    monkeypatch: pytest.MonkeyPatch, small_build: SmallBuild, tmp_path: Path
+) -> None:
+    recipe = small_build.workshop / "launched.toml"
+    recipe.write_text(RECIPE.format(generator=GENERATOR, precision="fp32"), encoding="utf-8")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BuildError, match=r"run in one process.*build\.launched_distillation"):
+        build(load_recipe(recipe), tmp_path / "repository", cache=small_build.cache)
 
 
 def test_a_recipe_without_distillation_is_refused(tmp_path: Path) -> None:
