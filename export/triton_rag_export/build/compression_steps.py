@@ -5,6 +5,7 @@ lie beside the cache until its artifact is whole: a run that was killed goes on 
 """
 
 import dataclasses
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ def run_step(
         ExportError: the model or the data cannot be used, or training had to stop; what is finished stays in
             the cache, checkpoints included.
     """
+    _refuse_processes()
     method = method_of(kind, name)
     what = f"{kind}-{name.replace('_', '-')}"
     code, own_code = [method.module], [__name__]
@@ -82,6 +84,15 @@ def run_step(
     )
     shutil.rmtree(workplace, ignore_errors=True)
     return _result(artifact)
+
+
+def _refuse_processes() -> None:
+    """Several processes would write the same cache and ledger."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BuildError(
+            "the steps of a recipe run in one process, and accelerate launched several; launch the module "
+            "triton_rag_export.build.launched_distillation for the distillation of a generator alone"
+        )
 
 
 def model_path(model: FoundModel) -> Path:

@@ -22,6 +22,7 @@ from triton_rag_export.compress.pruning import Loss, PruneSettings
 from triton_rag_export.compress.recovery import steps
 from triton_rag_export.compress.recovery.recovery import Report
 from triton_rag_export.compress.trained_model import save_trained
+from triton_rag_export.compress.training.processes import processes
 
 EXAMPLES_A_LOSS = 8
 
@@ -187,9 +188,7 @@ class GeneratorRecovery:
 
     def save(self, target: Path) -> None:
         """See `Recovery`."""
-        from accelerate import PartialState
-
-        if PartialState().is_main_process:
+        if processes().is_main_process:
             save_trained(self.model, self.prepared.tokenizer, target)
 
     def _chosen(self, examples: int) -> list[Any]:
