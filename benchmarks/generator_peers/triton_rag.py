@@ -1,4 +1,4 @@
-"""Ours: the exported graph behind the engine, as `generator` serves it, INT8 on a CPU or "fp16 cuda" on a GPU.
+"""Ours: the exported graph behind the engine that serves it, INT8 on a CPU or, as "fp16 cuda", on a GPU.
 
 The engine counts tokens by text deltas, as its clients see them: where the first text holds several tokens,
 `first_tokens` says so.
