@@ -87,16 +87,15 @@ def linear_node(
         residual: name of (rows, outputs) to add; "" for none.
         result_norm: behind the residual sum.
         label: name of the node.
-        output: the name of its result; "" makes one of the label.
+        output: name of its result; by default made of the label.
 
     Raises:
         ValueError: INT4 of weights that are not on a grid.
     """
     weight, scale, bits = _stored(graph, layer, is_gated, precision, label)
-    inputs, columns = layer.weight.shape
-    bias = "" if layer.bias is None else _columns(graph, layer.bias, is_gated, f"{label}_bias")
-    sums = _weight_sums(graph, layer, is_gated, label) if has_zero_points and precision == "int8" else ""
     before = _norm_constants(graph, norm, f"{label}_norm")
+    bias = "" if layer.bias is None else _columns(graph, layer.bias, is_gated, f"{label}_bias")
+    sums = _weight_sums(graph, layer, is_gated, label) if has_zero_points and bits == 8 else ""
     behind = _norm_constants(graph, result_norm, f"{label}_result_norm")
     return graph.apply(
         "Linear",
@@ -104,16 +103,23 @@ def linear_node(
         domain=KERNELS,
         label=label,
         output=output,
-        input_width=inputs,
-        output_width=columns // 2 if is_gated else columns,
         weight_bits=bits,
         activation=int(activation),
-        is_gated=int(is_gated),
-        norm=0 if norm is None else norm.kind,
-        epsilon=0.0 if norm is None else norm.epsilon,
-        result_norm=0 if result_norm is None else result_norm.kind,
-        result_epsilon=0.0 if result_norm is None else result_norm.epsilon,
+        **_widths(layer, is_gated),
+        **(_norm_attributes(norm, "") | _norm_attributes(result_norm, "result_")),
     )
+
+
+def _widths(layer: LinearWeights, is_gated: bool) -> dict[str, int]:
+    inputs, columns = layer.weight.shape
+    outputs = columns // 2 if is_gated else columns
+    return {"input_width": inputs, "output_width": outputs, "is_gated": int(is_gated)}
+
+
+def _norm_attributes(norm: Norm | Factors | None, prefix: str) -> dict[str, float]:
+    """What kind of normalization there is, 0 for none."""
+    kind, epsilon = (0, 0.0) if norm is None else (norm.kind, norm.epsilon)
+    return {f"{prefix}norm": kind, f"{prefix}epsilon": epsilon}
 
 
 def _norm_constants(graph: GraphBuilder, norm: Norm | Factors | None, label: str) -> tuple[str, str]:
