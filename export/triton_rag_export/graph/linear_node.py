@@ -87,7 +87,7 @@ def linear_node(
         residual: name of (rows, outputs) to add; "" for none.
         result_norm: behind the residual sum.
         label: name of the node.
-        output: the name of its result; "" makes one of the label.
+        output: name of its result; by default made of the label.
 
     Raises:
         ValueError: INT4 of weights that are not on a grid.
