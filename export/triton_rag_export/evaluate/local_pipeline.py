@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,16 +98,13 @@ class LocalPipeline:
 
     def _start_generator(self) -> tuple["Engine", "PromptBuilder", "ServingSettings"]:
         from generation import Engine, ServingSettings
-        from generation.causal import CausalAdapter
-        from generation.loading import load_tokenizer
+        from generation.loading import load_adapter, load_tokenizer
         from prompting import PromptBuilder
 
         folder = version_folder(self._repository, "generator")
         with served_errors_as(RepositoryError, UNUSABLE):
             settings = ServingSettings.load(folder)
-            adapter = CausalAdapter.load(
-                folder, slots=settings.slots, capacity=settings.context_tokens, threads=self._threads
-            )
+            adapter = load_adapter(folder, replace(settings, threads=self._threads))
             tokenizer = load_tokenizer(folder)
             prompts = PromptBuilder.load(version_folder(self._repository, "prompt_builder"))
         self._engine = Engine(adapter, tokenizer, settings)

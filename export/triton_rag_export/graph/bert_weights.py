@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triton_rag_export.errors import UnsupportedModelError
-from triton_rag_export.graph.factors import Linear
+from triton_rag_export.graph.factors import FactorizedWeights, Linear
 from triton_rag_export.graph.linear import Floats, LinearWeights
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
@@ -164,7 +164,6 @@ def bert_weights(model: Any) -> BertWeights:
         )
     state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
     _refuse_unusual(config, state)
-    _refuse_uneven(names, state, config)
     positions = state["embeddings.position_embeddings.weight"][first_position(config) :]
     segments = state.get("embeddings.token_type_embeddings.weight")
     return BertWeights(
@@ -201,28 +200,6 @@ def _refuse_unusual(config: Any, state: Mapping[str, npt.NDArray[Any]]) -> None:
         raise UnsupportedModelError("an embedding of another width than the layers is not covered")
 
 
-def _refuse_uneven(names: _Names, state: Mapping[str, npt.NDArray[Any]], config: Any) -> None:
-    """The graph has one width for all heads' channels, and no layers of two factors."""
-    width = config.hidden_size
-    for number in range(config.num_hidden_layers):
-        for part in (
-            names.query,
-            names.key,
-            names.value,
-            names.attention_output,
-            names.feed_forward_in,
-            names.feed_forward_out,
-        ):
-            name = names.layer.format(number) + part
-            if f"{name}.weight" not in state:
-                raise UnsupportedModelError(f"{name} is of two factors; allowed: one matrix")
-        query = state[names.layer.format(number) + names.query + ".weight"]
-        if len(query) != width:
-            raise UnsupportedModelError(
-                f"layer {number} has heads of {len(query)} channels; allowed: the model's width, {width}"
-            )
-
-
 def _activation_name(config: Any) -> Any:
     return config.activation if config.model_type == "distilbert" else config.hidden_act
 
@@ -241,8 +218,16 @@ def _layer(state: Mapping[str, Floats], names: _Names, number: int) -> BertLayer
     )
 
 
-def _linear(state: Mapping[str, Floats], name: str) -> LinearWeights:
-    return LinearWeights(np.ascontiguousarray(state[f"{name}.weight"].T), state[f"{name}.bias"])
+def _linear(state: Mapping[str, Floats], name: str) -> Linear:
+    if f"{name}.first.weight" in state:
+        second = LinearWeights(_turned(state, f"{name}.second"), state[f"{name}.second.bias"])
+        return FactorizedWeights(LinearWeights(_turned(state, f"{name}.first")), second)
+    return LinearWeights(_turned(state, name), state[f"{name}.bias"])
+
+
+def _turned(state: Mapping[str, Floats], name: str) -> Floats:
+    """A torch layer's weight, (inputs, outputs)."""
+    return np.ascontiguousarray(state[f"{name}.weight"].T)
 
 
 def _norm(state: Mapping[str, Floats], name: str) -> NormWeights:

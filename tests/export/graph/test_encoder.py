@@ -276,6 +276,7 @@ def test_an_encoder_with_fewer_heads_or_factors_is_exported_as_it_is(tmp_path: P
 
     export = exported(resolve_model(str(folder)), EncoderExport(), tmp_path / "exported")
 
+    assert export.report.built_by == "hand"
     tokens = export.tokenizer.encode_texts(PARAGRAPHS[:1])[0]
     with torch.inference_mode():
         rows = model.eval()(torch.from_numpy(tokens.astype(np.int64))[None]).last_hidden_state[0]
