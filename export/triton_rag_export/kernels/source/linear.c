@@ -24,7 +24,7 @@
 ALWAYS_INLINE floats sigmoid(floats x) { return reciprocal(1.0f + exponential(-x)); }
 
 // GELU, x times the normal distribution: 0.5 + x p(x^2) with a polynomial fitted on |x| <= 5.2, where the tail is 1e-7
-// (error below 2e-7 |x|). No division and no exponential: half of what the error function by its formula takes.
+// (error below 2e-7 |x|). No division and no exponential.
 ALWAYS_INLINE floats gelu(floats x) {
   floats near = larger(all_lanes(-5.2f), x);  // what is no number stays none
   near = choose(near > 5.2f, all_lanes(5.2f), near);
