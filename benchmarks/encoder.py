@@ -46,9 +46,7 @@ REPEATS = {"1x16": 15, "1x128": 7, "32x128": 1, "mixed": 1}
 TARGETS = (
     (REFERENCE, "1x16", 6.0),
     (REFERENCE, "32x128", 2.5),
-    (OPENVINO_INT8, "1x16", 1.0),
-    (OPENVINO_INT8, "mixed", 1.0),
-    (OPENVINO_INT8, "32x128", 0.75),
+    *((OPENVINO_INT8, case, 1.0) for case in ("1x16", "1x128", "32x128", "mixed")),
 )
 
 
