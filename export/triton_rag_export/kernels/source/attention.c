@@ -2,8 +2,8 @@
 //
 // A task takes the queries (the heads that share a key and value head) of some rows. It goes through the keys, and
 // then the values, in panels that stay in the first cache, and each panel is read by all its queries, TILE_QUERIES at
-// a time. Each query sums in the order of its keys, and keys beyond its own limit count as zero: its result has the
-// same bits in every tile and task.
+// a time. Each query sums in the order of its keys, and none beyond its own limit: its result has the same bits in every
+// tile and task.
 
 #include <stdlib.h>
 
@@ -78,14 +78,20 @@ ALWAYS_INLINE void score_tile(int height, int bits, const struct task* task, lon
   for (; block < block_end; block++) score_blocks(height, 1, bits, task, query, panel, block);
 }
 
-ALWAYS_INLINE void sum_vectors(int height, int vectors, int bits, const struct task* task, long query, long key_end,
+// Keys of a panel.
+struct keys {
+  long first, end;
+};
+
+ALWAYS_INLINE void sum_vectors(int height, int vectors, int bits, const struct task* task, long query, struct keys keys,
                                const struct panel* panel, long d) {
   floats sums[TILE_QUERIES][TILE_BLOCKS];
   for (int m = 0; m < height; m++)
     for (int v = 0; v < vectors; v++)
       sums[m][v] = load_floats(task->sums + (query + m) * task->width + d + v * LANES);
   const float* weights = task->scores + query * task->stride;
-  for (long key = panel->block * LANES, place = panel->place + d; key < key_end; key++, place += task->width)
+  long place = panel->place + (keys.first - panel->block * LANES) * task->width + d;
+  for (long key = keys.first; key < keys.end; key++, place += task->width)
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
       floats value = load_lanes(panel->numbers, place + v * LANES, bits);
@@ -96,14 +102,28 @@ ALWAYS_INLINE void sum_vectors(int height, int vectors, int bits, const struct t
       store_floats(task->sums + (query + m) * task->width + d + v * LANES, sums[m][v]);
 }
 
-ALWAYS_INLINE void sum_tile(int height, int bits, const struct task* task, long query, long key_end,
+ALWAYS_INLINE void sum_tile(int height, int bits, const struct task* task, long query, struct keys keys,
                             const struct panel* panel) {
   long d = 0;
   for (; d + TILE_BLOCKS * LANES <= task->width; d += TILE_BLOCKS * LANES)
-    sum_vectors(height, TILE_BLOCKS, bits, task, query, key_end, panel, d);
+    sum_vectors(height, TILE_BLOCKS, bits, task, query, keys, panel, d);
   for (; d + 2 * LANES <= task->width; d += 2 * LANES)
-    sum_vectors(height, 2, bits, task, query, key_end, panel, d);
-  for (; d < task->width; d += LANES) sum_vectors(height, 1, bits, task, query, key_end, panel, d);
+    sum_vectors(height, 2, bits, task, query, keys, panel, d);
+  for (; d < task->width; d += LANES) sum_vectors(height, 1, bits, task, query, keys, panel, d);
+}
+
+// What all of a tile's queries see they sum together, the rest each by itself: no query touches a value behind its
+// limit, which may be infinite or no number.
+ALWAYS_INLINE void sum_panel(int height, int bits, const struct task* task, long query, const struct panel* panel) {
+  const long* limits = task->limits + query;
+  struct keys seen = {panel->block * LANES, panel->block_end * LANES};
+  for (int m = 0; m < height; m++) seen.end = limits[m] < seen.end ? limits[m] : seen.end;
+  if (seen.end < seen.first) seen.end = seen.first;
+  WITH_HEIGHT(height, TILE_QUERIES, sum_tile(HEIGHT, bits, task, query, seen, panel))
+  for (int m = 0; m < height; m++) {
+    struct keys own = {seen.end, panel->block_end * LANES < limits[m] ? panel->block_end * LANES : limits[m]};
+    if (own.first < own.end) sum_tile(1, bits, task, query + m, own, panel);
+  }
 }
 
 ALWAYS_INLINE void read_panel(int bits, const struct task* task, const struct panel* panel, int is_values) {
@@ -113,8 +133,7 @@ ALWAYS_INLINE void read_panel(int bits, const struct task* task, const struct pa
     for (int m = 0; m < height; m++) limit = task->limits[query + m] > limit ? task->limits[query + m] : limit;
     if (limit <= panel->block * LANES) continue;
     if (is_values) {
-      long key_end = panel->block_end * LANES < limit ? panel->block_end * LANES : limit;
-      WITH_HEIGHT(height, TILE_QUERIES, sum_tile(HEIGHT, bits, task, query, key_end, panel))
+      sum_panel(height, bits, task, query, panel);
     } else {
       long needed = (limit + LANES - 1) / LANES, block_end = panel->block_end < needed ? panel->block_end : needed;
       WITH_HEIGHT(height, TILE_QUERIES, score_tile(HEIGHT, bits, task, query, block_end, panel))
@@ -182,7 +201,7 @@ static floats largest_of(const float* scores, long blocks) {
 }
 
 // Scores, which are logarithms to base two, to weights that are not yet divided by their sum.
-static float weigh(float* scores, long limit, long blocks_read, const struct bias* bias) {
+static float weigh(float* scores, long limit, const struct bias* bias) {
   long whole = limit / LANES, blocks = (limit + LANES - 1) / LANES;
   ints seen = lane_numbers() < (int)(limit - whole * LANES);
   floats sum = {0}, strange = {0};
@@ -205,7 +224,6 @@ static float weigh(float* scores, long limit, long blocks_read, const struct bia
     strange += score * 0.0f;
     store_floats(scores + whole * LANES, x);
   }
-  for (long b = blocks; b < blocks_read; b++) store_floats(scores + b * LANES, all_lanes(0));
   return sum_of_lanes(sum + strange);
 }
 
@@ -241,7 +259,7 @@ static void attend_rows(const struct attention* step, long share, long kv_head, 
     long each = row + query / group, head = kv_head * group + query % group;
     struct bias bias = {step->bias ? step->bias + head * step->bias_width : NULL, step->bias_width,
                         step->bias_width / 2 - past - each};
-    totals[query] = weigh(task.scores + query * task.stride, task.limits[query], blocks, &bias);
+    totals[query] = weigh(task.scores + query * task.stride, task.limits[query], &bias);
   }
   read_cache(&task, step->value_cache, value_base(step, share, kv_head), step->cache_bits, blocks, LANES * width, 1);
   for (long query = 0; query < task.count; query++) {

@@ -32,9 +32,11 @@ status* create_attention(const runtime* api, const kernel_info* info, struct att
   step->scale = float_attribute(api, info, "scale", 1);
   step->epsilon = float_attribute(api, info, "epsilon", 0);
   *made = kernel;
-  if (step->heads > 0 && step->kv_heads > 0 && step->heads % step->kv_heads == 0 && step->size > 0) return NULL;
-  status* failed = refuse(api, "attention of %ld heads over %ld of %ld channels; allowed: a multiple, from 1",
-                          step->heads, step->kv_heads, step->size);
+  if (step->heads > 0 && step->kv_heads > 0 && step->heads % step->kv_heads == 0 && step->size > 0 &&
+      (step->cache_bits == 8 || step->cache_bits == 16 || step->cache_bits == 32))
+    return NULL;
+  status* failed = refuse(api, "attention of %ld heads over %ld of %ld channels in %d bits; allowed: a multiple, from 1, "
+                          "in 8, 16 or 32", step->heads, step->kv_heads, step->size, step->cache_bits);
   free(kernel);
   return failed;
 }

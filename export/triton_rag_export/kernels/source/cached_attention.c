@@ -55,6 +55,8 @@ static status* run(void* data, context* run_of_node) {
   if (step.cosines && input_dimension(api, run_of_node, COSINES, 0) < room)
     room = input_dimension(api, run_of_node, COSINES, 0);
   status* failed = check_shares(api, &step, room, rows);
+  if (!failed && step.cache_bits == 8 && !(step.key_scale && step.value_scale))
+    failed = refuse(api, "attention: a cache of 8 bits without scales of keys and values");
   if (!failed) failed = output_rows(api, run_of_node, rows, step.heads * step.size, &step.result);
   return failed ? failed : run_attention(api, run_of_node, &step, STORE | ATTEND);
 }

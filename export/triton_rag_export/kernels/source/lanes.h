@@ -70,8 +70,6 @@ ALWAYS_INLINE floats choose(ints condition, floats yes, floats no) {
 
 ALWAYS_INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
 
-ALWAYS_INLINE floats absolute(floats x) { return (floats)((ints)x & 0x7fffffff); }
-
 #define SWAP_EIGHTS(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #define SWAP_FOURS(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
 #define SWAP_TWOS(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)

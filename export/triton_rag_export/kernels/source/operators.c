@@ -2,6 +2,7 @@
 
 #include "operators.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,16 +132,21 @@ const char* triton_rag_instruction_set(void) { return names[rank_in_use < 0 ? tr
 status* RegisterCustomOps(session_options* options, const runtime_base* base) {
   const runtime* api = base->get(RUNTIME_VERSION);
   static domain* shared;  // the runtime keeps a pointer for as long as any session lives
+  static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+  status* failed = NULL;
+  pthread_mutex_lock(&first);
   if (!arithmetic) triton_rag_use_rank(-1);
   if (!shared) {
+    domain* made = NULL;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     task_count = (size_t)(cores > 0 ? cores : 1) * 2;
-    status* failed = CREATE_DOMAIN("triton_rag", &shared);
+    failed = CREATE_DOMAIN("triton_rag", &made);
     const struct custom_operator* all[] = {&linear_operator, &cached_attention_operator, &source_attention_operator,
                                            &store_source_operator, &cross_attention_operator, &embedding_operator,
                                            &pooling_operator};
-    for (size_t each = 0; each < sizeof all / sizeof all[0] && !failed; each++) failed = DOMAIN_ADD(shared, all[each]);
-    if (failed) return failed;
+    for (size_t each = 0; each < sizeof all / sizeof all[0] && !failed; each++) failed = DOMAIN_ADD(made, all[each]);
+    if (!failed) shared = made;
   }
-  return ADD_DOMAIN(options, shared);
+  pthread_mutex_unlock(&first);
+  return failed ? failed : ADD_DOMAIN(options, shared);
 }

@@ -85,24 +85,25 @@ ALWAYS_INLINE ints byte_range(ints x) {
   return (above & 127) | (below & -128) | (~(above | below) & x);
 }
 
-ALWAYS_INLINE ints bytes_of(floats x, float factor, int32_t zero) {
+ALWAYS_INLINE ints bytes_of(floats x, float factor, int has_zero, int32_t zero) {
   ints whole = rounded(x * factor);
-  return zero ? byte_range(whole + zero) : whole;  // zero and an end may have been rounded the same way
+  return has_zero ? byte_range(whole + zero) : whole;  // zero and an end may have been rounded the same way
 }
 
 // Bytes of `count` values, zeros behind them up to `width`; returns their sum.
-static int32_t quantize_block(const float* from, long count, float factor, int32_t zero, int8_t* bytes, long width) {
+static int32_t quantize_block(const float* from, long count, float factor, int has_zero, int32_t zero, int8_t* bytes,
+                              long width) {
   ints sums = {0};
   long i = 0;
   for (; i + LANES <= count; i += LANES) {
-    ints whole = bytes_of(load_floats(from + i), factor, zero);
+    ints whole = bytes_of(load_floats(from + i), factor, has_zero, zero);
     small_ints narrow = __builtin_convertvector(whole, small_ints);
     memcpy(bytes + i, &narrow, sizeof narrow);
     sums += whole;
   }
   for (; i < width; i += LANES) {
     long left = count > i ? count - i : 0, room = width - i < LANES ? width - i : LANES;
-    ints whole = bytes_of(load_some(from + i, left), factor, zero) & (lane_numbers() < (int)left);
+    ints whole = bytes_of(load_some(from + i, left), factor, has_zero, zero) & (lane_numbers() < (int)left);
     small_ints narrow = __builtin_convertvector(whole, small_ints);
     memcpy(bytes + i, &narrow, (size_t)room);
     sums += whole;
@@ -135,7 +136,8 @@ static void quantize_row(const struct linear* layer, long row, long first, struc
   int8_t* bytes = to->bytes + place * to->width;
   for (long start = 0; start < to->width; start += to->block) {
     long left = inputs - start;
-    *sums++ = quantize_block(from + start, left < to->block ? left : to->block, factor, zero, bytes + start, to->block);
+    long count = left < to->block ? left : to->block;
+    *sums++ = quantize_block(from + start, count, factor, layer->weight_sums != NULL, zero, bytes + start, to->block);
   }
   to->zeros[place] = zero;
   to->scales[place] = (most + below) * (1.0f / steps) + sum_of_lanes(range.strange);

@@ -6,7 +6,12 @@
 #include "attention_operators.h"
 
 static status* create(const struct custom_operator* self, const runtime* api, const kernel_info* info, void** made) {
-  return create_attention(api, info, (struct attention_kernel**)made);
+  struct attention_kernel* kernel = NULL;
+  status* failed = create_attention(api, info, &kernel);
+  *made = kernel;
+  if (failed || kernel->step.cache_bits != 8) return failed;
+  free(kernel);
+  return refuse(api, "attention over a source: caches of 8 bits; allowed: 16 and 32");
 }
 
 enum { SOURCE_ROWS, SOURCE_BIAS, SOURCE_LENGTHS, SOURCE_INPUTS };

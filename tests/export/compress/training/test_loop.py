@@ -73,7 +73,9 @@ def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    expected = trained(tmp_path / "whole", steps=30)
+    whole = [sys.executable, PROGRAM, str(tmp_path / "whole"), str(tmp_path / "expected"), "steps=30"]
+    subprocess.run(whole, env=ENVIRONMENT, capture_output=True, check=True)
+    expected = load_file(tmp_path / "expected")
     command = [sys.executable, PROGRAM, str(tmp_path / "killed"), str(tmp_path / "weights"), "steps=30"]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
