@@ -3,7 +3,8 @@
 All prompts begin with the same instruction and template, and a follow-up question with the conversation so
 far. What a slot's cache holds of its last prompt stays there until it is overwritten: a new request goes on
 behind the longest beginning that it shares, or copies it from another slot. Keys and values of a prompt have
-the same bits however it was cut into chunks, so an answer does not depend on where they came from.
+the same bits however it was cut into chunks (on a CPU; on a GPU all but the last), so an answer does not
+depend on where they came from.
 """
 
 from collections.abc import Iterable, Sequence
