@@ -115,6 +115,8 @@ def _tokenizer(texts: Iterable[str], family: str) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    if family == "bart":  # CTranslate2 wants a token for every row of the embedding
+        tokenizer.add_tokens([f"<unused{number}>" for number in range(BART_BASE["vocab_size"] - VOCABULARY)])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
