@@ -14,11 +14,9 @@ from triton_rag_export.errors import BuildError
 from triton_rag_export.graph.cache_copy_graph import build_cache_copy_graph
 from triton_rag_export.graph.causal_model import CacheKind
 from triton_rag_export.graph.cuda_operators import check_cuda_operators
+from triton_rag_export.graph.gpu_linear import PRECISIONS
 from triton_rag_export.graph.onnx_builder import Device, GraphBuilder
 from triton_rag_export.kernels import install_kernels
-
-PRECISIONS = ("fp32", "fp16")
-"""What a GPU has kernels for that were checked: of weights, and of caches."""
 
 
 def check_precision(device: Device, precision: str, cache: str) -> None:

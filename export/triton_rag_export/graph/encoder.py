@@ -40,7 +40,7 @@ LEAST_COSINE_TO_TORCH = 0.9999
 """A hand-built FP32 graph that is farther from torch than this is not shipped."""
 
 LEAST_INT8_COSINE = 0.998
-"""A mean cosine of INT8 to FP32 below this is warned of."""
+"""A mean cosine of INT8, or FP16, to FP32 below this is warned of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from triton_rag_export.graph.linear_node import Activation, Factors, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
 
 PRECISIONS = ("fp32", "fp16")
+"""What a GPU has kernels for that were checked: of weights, and of caches."""
+
 _TYPES = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16}
 FLOATS: dict[str, type[np.float32] | type[np.float16]] = {"fp32": np.float32, "fp16": np.float16}
 """What a value of each kind holds."""

@@ -67,7 +67,7 @@ class GraphBuilder:
         return name
 
     def output(self, value: str, dtype: npt.DTypeLike, shape: Shape) -> str:
-        """Declare a value, by the name its node gave it (`outputs=`), as a graph output."""
+        """Declare a value, by the name its node gave it (`output=`), as a graph output."""
         self._outputs.append(_value_info(value, dtype, shape))
         return value
 

@@ -104,7 +104,7 @@ def _compiler_version() -> str:
 
 
 def _compile(machine: str, work: Path) -> Path:
-    """Compile every variant, two at a time, and link them."""
+    """Compile every variant, as many at a time as there are cores, and link them."""
     variants = _INSTRUCTION_SETS[machine]
     target = ("-target", f"{machine}-{_C_LIBRARY}", *_OPTIONS)
 
