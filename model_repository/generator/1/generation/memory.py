@@ -22,7 +22,7 @@ MB = 1_000_000
 SCORE_COPIES = 3
 """Products, these without what a row does not see, and their softmax."""
 GATHERED_COPIES = 2
-"""Keys, values and turned keys as they are gathered, each half of a layer's caches: one and a half, rounded up."""
+"""Keys, values and turned keys as they are gathered, each half of a layer's caches, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
