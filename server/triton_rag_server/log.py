@@ -18,6 +18,8 @@ _ENSEMBLE_DEPENDS = re.compile(
 )
 _BEGUN = re.compile(r"TRITONBACKEND_ModelInstanceInitialize: (\S+?)_\d+_\d+ ")
 _INSTANCE = re.compile(r"Failed to create instance: (.*)\"$", re.MULTILINE)
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n((?:[ \t].*\n)+)(\S.*)$", re.MULTILINE)
+_MODEL_FILE = re.compile(r'File "[^"]*/([^/"]+)/\d+/[^"]*"')
 _STUCK = re.compile(r"Failed to preinitialize Python stub: (.*'([^']*)/\d+/[^/']+'.*)$", re.MULTILINE)
 _PORT = re.compile(r"failed to start (\w+) service: .*Socket '([^']+)' already in use", re.IGNORECASE)
 _LOADER = re.compile(r"error while loading shared libraries: (.*)$", re.MULTILINE)
@@ -54,7 +56,17 @@ def stuck_model(log: str) -> Failure | None:
 
 def find_failure(log: str) -> Failure:
     """The first cause of a failed start: later lines often repeat it for models that depend on it."""
-    for search in (_library, _port, _model_load, stuck_model, _config, _ensemble, _server, _instance):
+    for search in (
+        _library,
+        _port,
+        _model_load,
+        stuck_model,
+        _config,
+        _ensemble,
+        _server,
+        _instance,
+        _traceback,
+    ):
         failure = search(log)
         if failure is not None:
             return failure
@@ -111,6 +123,15 @@ def _instance(log: str) -> Failure | None:
     begun = dict.fromkeys(_BEGUN.findall(log[: found.start()]))
     unfinished = [model for model in begun if model not in loaded_models(log)]
     return Failure("model", " or ".join(unfinished), _one_line(found[1]).rstrip("; "))
+
+
+def _traceback(log: str) -> Failure | None:
+    """What a server that crashed left of its models' last words: an exception, and in whose files it rose."""
+    for frames, exception in reversed(_TRACEBACK.findall(log)):
+        model = _MODEL_FILE.search(frames)
+        if model is not None:
+            return Failure("model", model[1], exception)
+    return None
 
 
 def _one_line(message: str) -> str:

@@ -116,6 +116,22 @@ def test_a_server_that_crashed_over_a_model_leaves_the_reason_and_whom_it_can_be
     assert find_failure(log + loaded.format("embed")) == Failure("model", "generator", reason)
 
 
+def test_of_a_server_that_crashed_before_it_said_why_the_models_last_exception_is_told() -> None:
+    log = (
+        "I1125 00:02:11 9 model_lifecycle.cc:839] \"successfully loaded 'answer'\"\n"
+        "a token could not be added to its answer\n"
+        "Traceback (most recent call last):\n"
+        '  File "/r/generator/1/generation/delivery.py", line 40, in advance\n'
+        "    news = request.advance(drafts, result)\n"
+        "           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        "generation.errors.StepError: the model's scores are no numbers: the largest is nan\n"
+        "terminate called after throwing an instance of 'boost::interprocess::lock_exception'\n"
+        "  what():  boost::interprocess::lock_exception\n"
+    )
+    reason = "generation.errors.StepError: the model's scores are no numbers: the largest is nan"
+    assert find_failure(log) == Failure("model", "generator", reason)
+
+
 def test_a_log_without_a_known_cause_gives_its_last_line() -> None:
     assert find_failure("something\nSegmentation fault\n+----+\n").reason == "Segmentation fault"
     assert find_failure("").reason == "it wrote nothing"
