@@ -18,7 +18,7 @@ from triton_rag_export.recipe.table import Table
 if TYPE_CHECKING:
     from triton_rag_export.compress.distil_encoder import DistillationData
     from triton_rag_export.compress.distil_generator import GeneratorTexts
-    from triton_rag_export.compress.outcome import Progress, StepOutcome
+    from triton_rag_export.compress.outcome import Report, StepOutcome
 
 _Settings = TypeVar("_Settings")
 SMALLER_AND_FASTER: tuple[Goal, ...] = ("smaller", "faster")
@@ -44,7 +44,7 @@ class Work:
     target: Path
     table: Table
     workplace: Path
-    report: "Callable[[Progress], None]"
+    report: "Report"
 
 
 @dataclass(frozen=True, slots=True)

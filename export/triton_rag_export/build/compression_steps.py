@@ -22,9 +22,7 @@ from triton_rag_export.recipe.table import Table
 from triton_rag_export.repository.manifest import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from triton_rag_export.compress.outcome import Progress
+    from triton_rag_export.compress.outcome import Progress, Report
 
 LIBRARIES = ("accelerate", "gguf", "safetensors", "tokenizers", "torch", "transformers")
 WORK_FOLDER = "training"
@@ -123,7 +121,7 @@ def _student(table: Table) -> str | None:
     return find_model(name).fingerprint if name else None
 
 
-def _report_to(running: StepProgress) -> "Callable[[Progress], None]":
+def _report_to(running: StepProgress) -> "Report":
     def report(progress: "Progress") -> None:
         parts = ", ".join(f"{name} {value:.4f}" for name, value in progress.loss_parts.items())
         quality = "" if progress.quality is None else f", quality {progress.quality:.4f}"

@@ -1,6 +1,6 @@
 """What a step of compression tells while it works, and what it leaves behind for the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -21,6 +21,10 @@ class Progress:
     loss_parts: Mapping[str, float]
     loss: float
     quality: float | None = None
+
+
+Report = Callable[[Progress], None]
+"""Hears of each update."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,6 @@ class BertWeights:
     """A whole encoder.
 
     Attributes:
-        family: transformers' model type.
         words: `(vocabulary, width)`.
         positions: `(max positions, width)`, from a text's first token on, the first segment's vector added.
         norm: of the embeddings.
@@ -74,7 +73,6 @@ class BertWeights:
             middle column being distance 0; or None.
     """
 
-    family: str
     words: Floats
     positions: Floats
     norm: NormWeights
@@ -167,7 +165,6 @@ def bert_weights(model: Any) -> BertWeights:
     positions = state["embeddings.position_embeddings.weight"][first_position(config) :]
     segments = state.get("embeddings.token_type_embeddings.weight")
     return BertWeights(
-        family=family,
         words=state["embeddings.word_embeddings.weight"],
         positions=positions if segments is None else positions + segments[0],
         norm=_norm(state, "embeddings.LayerNorm"),

@@ -61,7 +61,6 @@ def uneven() -> BertWeights:
     """Layers of other heads and widths each, one of them of low rank."""
     weights = Weights()
     return BertWeights(
-        family="bert",
         words=weights.table(WORDS, WIDTH),
         positions=weights.table(PLACES, WIDTH),
         norm=weights.norm(),

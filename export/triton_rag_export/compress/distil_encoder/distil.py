@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from triton_rag_export.compress.distil_encoder.loss import distillation_loss
 from triton_rag_export.compress.distil_encoder.quality import retrieval_quality
 from triton_rag_export.compress.distil_encoder.settings import EncoderDistillation
 from triton_rag_export.compress.distil_encoder.student import make_student
-from triton_rag_export.compress.distil_encoder.teacher_vectors import teacher_vectors
+from triton_rag_export.compress.distil_encoder.teacher_vectors import Vectors, teacher_vectors
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenTexts
 from triton_rag_export.compress.distil_encoder.torch_encoder import TorchEncoder
-from triton_rag_export.compress.outcome import Progress, StepOutcome
+from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.training import Task, train
-from triton_rag_export.graph.model_source import fingerprint, resolve_model
+from triton_rag_export.graph.model_source import ModelSource, fingerprint, resolve_model
 
 INFLUENCE_TEXTS = 256
 
@@ -30,7 +30,7 @@ def run(
     *,
     data: DistillationData,
     workplace: Path,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
 ) -> StepOutcome:
     """Train a student of the encoder in `source` and write it to `target`.
 
@@ -53,21 +53,56 @@ def run(
     tokenizer = TextTokenizer(teacher_source, teacher.text, limit)
     texts = TokenTexts.of(data, tokenizer)
     vectors = teacher_vectors(teacher, teacher_source, texts.ids, tokenizer.pad_id, workplace)
-    examples = training_data(data, texts, vectors, settings, tokenizer.pad_id)
     spread = texts.ids[:: max(1, len(texts.ids) // INFLUENCE_TEXTS)]
     student = make_student(teacher, teacher_source, settings, [tokenizer.padded([one]) for one in spread])
-    task = Task(
-        student,
-        loss=distillation_loss(settings),
-        data=examples,
-        loss_weights=settings.weights,
-        evaluate=retrieval_quality(data.development, tokenizer) if data.development else None,
-        identity={"teacher": fingerprint(teacher_source), **_json_values(settings)},
-    )
-    outcome = train(task, settings.training, workplace=workplace / "training", report=report)
+    taught = Taught(teacher_source, data, texts, vectors, tokenizer)
+    outcome = train_student(student, taught, settings, workplace / "training", report)
     student.save(teacher_source, target)
     shutil.rmtree(workplace / "training", ignore_errors=True)  # done: the workplace is free for another
     return dataclasses.replace(outcome, notes=_notes(student, texts, settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a student learns.
+
+    Attributes:
+        teacher: whose vectors they are.
+        data: texts, labelled pairs, and what quality is measured on.
+        texts: their tokens.
+        vectors: the teacher's, (texts, width).
+        tokenizer: of teacher and student.
+    """
+
+    teacher: ModelSource
+    data: DistillationData
+    texts: TokenTexts
+    vectors: Vectors
+    tokenizer: TextTokenizer
+
+
+def train_student(
+    student: TorchEncoder, taught: Taught, settings: EncoderDistillation, workplace: Path, report: Report
+) -> StepOutcome:
+    """Train a student in place.
+
+    Args:
+        student: the encoder.
+        taught: what it learns.
+        settings: of the loss and the training.
+        workplace: folder of the checkpoints.
+        report: called after every update.
+    """
+    development, tokenizer = taught.data.development, taught.tokenizer
+    task = Task(
+        student,
+        loss=distillation_loss(settings),
+        data=training_data(taught.data, taught.texts, taught.vectors, settings, tokenizer.pad_id),
+        loss_weights=settings.weights,
+        evaluate=retrieval_quality(development, tokenizer) if development else None,
+        identity={"teacher": fingerprint(taught.teacher), **_json_values(settings)},
+    )
+    return train(task, settings.training, workplace=workplace, report=report)
 
 
 def _json_values(settings: EncoderDistillation) -> dict[str, Any]:
@@ -78,6 +113,6 @@ def _json_values(settings: EncoderDistillation) -> dict[str, Any]:
 
 
 def _notes(student: TorchEncoder, texts: TokenTexts, settings: EncoderDistillation) -> tuple[str, ...]:
-    parts: Sequence[str] = [f"{name} × {weight:g}" for name, weight in settings.weights.items() if weight]
+    parts = [f"{name} × {weight:g}" for name, weight in settings.weights.items() if weight]
     layers = student.transformer.config.num_hidden_layers
     return (f"{layers} layers", f"{len(texts.ids):,} texts", f"loss {' + '.join(parts)}")

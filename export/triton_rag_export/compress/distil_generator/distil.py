@@ -1,6 +1,5 @@
 """Distillation of a generator: from a teacher's folder to a student's."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,10 @@ from triton_rag_export.compress.distil_generator.loss import loss_parts, loss_we
 from triton_rag_export.compress.distil_generator.preparation import Prepared, prepare
 from triton_rag_export.compress.distil_generator.quality import StudentQuality, student_quality
 from triton_rag_export.compress.distil_generator.settings import DistilGeneratorSettings
-from triton_rag_export.compress.outcome import Progress, StepOutcome
+from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.trained_model import save_trained
 from triton_rag_export.compress.training import Task, TrainingData, train
 from triton_rag_export.compress.training.processes import processes
-
-Report = Callable[[Progress], None]
 
 
 def distil_generator(

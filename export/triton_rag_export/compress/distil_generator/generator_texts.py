@@ -7,6 +7,7 @@ from typing import TypeVar
 from triton_rag_export.compress.distil_generator.examples import TrainingText
 from triton_rag_export.compress.distil_generator.settings import DistilGeneratorSettings
 from triton_rag_export.compress.distil_generator.training_texts import read_training_texts
+from triton_rag_export.compress.spread import spread_places
 from triton_rag_export.corpus import Passage
 from triton_rag_export.recipe import GeneratorRecipe
 
@@ -71,6 +72,6 @@ def _of_passage(passage: Passage) -> TrainingText:
 def _split(items: Sequence[_Item], share: float) -> tuple[list[_Item], list[_Item]]:
     """The items without a share that lies evenly among them, at least one where there are two; and these."""
     count = max(round(len(items) * share), 1) if len(items) > 1 else 0
-    taken = {number * len(items) // count for number in range(count)}
-    kept = [item for place, item in enumerate(items) if place not in taken]
-    return kept, [items[place] for place in sorted(taken)]
+    taken = spread_places(len(items), count)
+    left = set(range(len(items))).difference(taken)
+    return [items[place] for place in sorted(left)], [items[place] for place in taken]

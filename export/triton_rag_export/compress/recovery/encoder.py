@@ -12,19 +12,17 @@ from typing import Any
 import torch
 
 from triton_rag_export.compress.distil_encoder import DistillationData, EncoderDistillation, TorchEncoder
-from triton_rag_export.compress.distil_encoder.examples import training_data
-from triton_rag_export.compress.distil_encoder.loss import distillation_loss
-from triton_rag_export.compress.distil_encoder.quality import retrieval_quality
+from triton_rag_export.compress.distil_encoder.distil import Taught, train_student
 from triton_rag_export.compress.distil_encoder.student import make_student
 from triton_rag_export.compress.distil_encoder.teacher_vectors import teacher_vectors
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenIds, TokenTexts
 from triton_rag_export.compress.low_rank import Call, LowRankSettings
-from triton_rag_export.compress.outcome import StepOutcome
+from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.pruning import Loss, PruneSettings, embedding_loss
 from triton_rag_export.compress.recovery import steps
-from triton_rag_export.compress.recovery.recovery import Report
-from triton_rag_export.compress.training import Task, TrainingSettings, train
-from triton_rag_export.graph.model_source import ModelSource, fingerprint, resolve_model
+from triton_rag_export.compress.spread import spread_places
+from triton_rag_export.compress.training.processes import processes
+from triton_rag_export.graph.model_source import ModelSource, resolve_model
 
 TEXTS_A_LOSS = 8
 
@@ -184,30 +182,16 @@ class EncoderRecovery:
 
     def train(self, workplace: Path, report: Report, *, parts: int = 1) -> StepOutcome:
         """See `Recovery`."""
-        settings, pad_id = self.settings, self.tokenizer.pad_id
+        settings = self.settings
         teacher = TorchEncoder.load(self.source).eval()
-        vectors = teacher_vectors(teacher, self.source, self.texts.ids, pad_id, self.workplace)
-        task = Task(
-            self.encoder,
-            loss=distillation_loss(settings),
-            data=training_data(self.data, self.texts, vectors, settings, pad_id),
-            loss_weights=settings.weights,
-            evaluate=(
-                retrieval_quality(self.data.development, self.tokenizer) if self.data.development else None
-            ),
-            identity={
-                "teacher": fingerprint(self.source),
-                "loss": repr(replace(settings, training=TrainingSettings())),
-            },
-        )
+        vectors = teacher_vectors(teacher, self.source, self.texts.ids, self.tokenizer.pad_id, self.workplace)
+        taught = Taught(self.source, self.data, self.texts, vectors, self.tokenizer)
         training = replace(settings.training, steps=max(1, settings.training.steps // parts))
-        return train(task, training, workplace=workplace, report=report)
+        return train_student(self.encoder, taught, replace(settings, training=training), workplace, report)
 
     def save(self, target: Path) -> None:
         """See `Recovery`."""
-        from accelerate import PartialState
-
-        if PartialState().is_main_process:
+        if processes().is_main_process:
             self.encoder.save(self.source, target)
 
     def _vectors(self, ids: Sequence[TokenIds]) -> torch.Tensor:
@@ -219,5 +203,4 @@ class EncoderRecovery:
 
     def _chosen(self, examples: int) -> list[TokenIds]:
         ids = self.texts.ids
-        count = min(examples, len(ids))
-        return [ids[number * len(ids) // count] for number in range(count)]
+        return [ids[place] for place in spread_places(len(ids), examples)]

@@ -17,10 +17,10 @@ from triton_rag_export.compress.distil_generator.preparation import Prepared, pr
 from triton_rag_export.compress.distil_generator.settings import DistilGeneratorSettings
 from triton_rag_export.compress.distil_generator.teacher import on_device
 from triton_rag_export.compress.low_rank import Call, LowRankSettings
-from triton_rag_export.compress.outcome import StepOutcome
+from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.pruning import Loss, PruneSettings
 from triton_rag_export.compress.recovery import steps
-from triton_rag_export.compress.recovery.recovery import Report
+from triton_rag_export.compress.spread import spread_places
 from triton_rag_export.compress.trained_model import save_trained
 from triton_rag_export.compress.training.processes import processes
 
@@ -193,5 +193,4 @@ class GeneratorRecovery:
 
     def _chosen(self, examples: int) -> list[Any]:
         items = self.prepared.training.items
-        count = min(examples, len(items))
-        return [(place, items[place]) for place in (number * len(items) // count for number in range(count))]
+        return [(place, items[place]) for place in spread_places(len(items), examples)]

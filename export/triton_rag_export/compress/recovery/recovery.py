@@ -1,14 +1,12 @@
 """What a step needs to know of a model beside its weights: the data it is judged by, and how it recovers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from triton_rag_export.compress.low_rank import Call
-from triton_rag_export.compress.outcome import Progress, StepOutcome
+from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.pruning import Loss
-
-Report = Callable[[Progress], None]
 
 
 class Recovery(Protocol):

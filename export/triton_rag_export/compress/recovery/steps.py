@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from triton_rag_export.compress.low_rank import LowRankSettings, factorize_model
-from triton_rag_export.compress.outcome import StepOutcome
+from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.pruning import PruneSettings, prune_model
 from triton_rag_export.compress.quantization import fake_quantized
-from triton_rag_export.compress.recovery.recovery import Recovery, Report
+from triton_rag_export.compress.recovery.recovery import Recovery
 from triton_rag_export.graph.quantization_aware import forget_quantization_aware, mark_quantization_aware
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from triton_rag_export.compress.outcome import Progress, StepOutcome
+from triton_rag_export.compress.outcome import Progress, Report, StepOutcome
 from triton_rag_export.compress.training.checkpoint import Checkpoints, TrainingState
 from triton_rag_export.compress.training.data import Batch, BatchOrder, TrainingData
 from triton_rag_export.compress.training.flops import FlopMeter
@@ -66,7 +66,7 @@ def train(
     settings: TrainingSettings,
     *,
     workplace: Path,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
 ) -> StepOutcome:
     """Train a module in place, going on from the last checkpoint in the workplace if there is one.
 
@@ -88,9 +88,7 @@ def train(
 class _Training:
     """One training in one process."""
 
-    def __init__(
-        self, task: Task, settings: TrainingSettings, workplace: Path, report: Callable[[Progress], None]
-    ) -> None:
+    def __init__(self, task: Task, settings: TrainingSettings, workplace: Path, report: Report) -> None:
         self._task, self._settings, self._report = task, settings, report
         data = task.data
         self._order = BatchOrder(len(data.examples), settings.batch_size, settings.seed, data.lengths)
