@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generation import SettingsError, SlotRows
+from generation import SettingsError
 from generation.causal import CausalAdapter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_repository.generator.conftest import random_prompt
+from model_repository.generator.shares import alone, share
 from model_repository.generator.small_llama import HEAD_SIZE, KV_HEADS, small_llama
 from numpy.testing import assert_array_equal
 from transformers import LlamaForCausalLM
@@ -45,14 +46,6 @@ def load(folder) -> Callable[..., CausalAdapter]:
 @pytest.fixture(scope="module")
 def adapter(load) -> CausalAdapter:
     return load()
-
-
-def share(slot: int, token_ids: list[int], past: int = 0, outputs: int = 1) -> SlotRows:
-    return SlotRows(slot, tuple(token_ids), past, outputs)
-
-
-def alone(adapter: CausalAdapter, rows: SlotRows, slot: int = 0) -> np.ndarray:
-    return adapter.step([SlotRows(slot, rows.token_ids, rows.past, rows.outputs)], logits=True).logits
 
 
 def test_sizes_and_end_tokens_are_known_before_the_first_step(adapter):

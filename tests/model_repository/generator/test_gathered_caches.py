@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from generation import SettingsError, SlotRows
+from generation import SettingsError
 from generation.causal import CausalAdapter
 from generation.gathered_caches import MOST_PADDING, GatheredCaches
 from generation.session import CUDA, has_cuda
@@ -12,6 +12,7 @@ from generator_devices import PROVIDERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_repository.generator.conftest import random_prompt
+from model_repository.generator.shares import alone, share
 from model_repository.generator.small_llama import HEAD_SIZE, KV_HEADS, small_llama
 from numpy.testing import assert_allclose, assert_array_equal
 from triton_rag_export.graph.causal import CausalExport, write_causal
@@ -47,14 +48,6 @@ def load(request, folder) -> Callable[[], CausalAdapter]:
 @pytest.fixture(scope="module")
 def adapter(load) -> CausalAdapter:
     return load()
-
-
-def share(slot: int, token_ids: list[int], past: int = 0, outputs: int = 1) -> SlotRows:
-    return SlotRows(slot, tuple(token_ids), past, outputs)
-
-
-def alone(adapter: CausalAdapter, rows: SlotRows, slot: int = 0) -> np.ndarray:
-    return adapter.step([SlotRows(slot, rows.token_ids, rows.past, rows.outputs)], logits=True).logits
 
 
 def by_slot(adapter: CausalAdapter) -> list[np.ndarray]:

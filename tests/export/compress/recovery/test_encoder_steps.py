@@ -14,6 +14,7 @@ from export.compress.distil_encoder.tiny_data import (
     tiny_teacher,
     tiny_training,
 )
+from export.compress.recovery.killed import KilledAt
 from query_encoding import QueryEncoder
 from query_tokenization import QueryTokenizer
 from triton_rag_export.compress import FactorizedLinear
@@ -106,15 +107,8 @@ def test_pruning_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> Non
         prune_encoder(source, tmp_path / name, settings, data=tiny_data(), workplace=work, report=report)
         return tmp_path / name
 
-    updates: list[int] = []
-
-    def kill(progress: Progress) -> None:
-        updates.append(progress.step)
-        if len(updates) == 9:  # in the second stage
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        prune("killed", kill)
+        prune("killed", KilledAt(update=9))  # in the second stage
     resumed, whole = loaded(prune("killed")).state_dict(), loaded(prune("whole")).state_dict()
 
     assert resumed.keys() == whole.keys()

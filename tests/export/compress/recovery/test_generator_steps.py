@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from export.compress.distil_generator.small_distillation import RECIPE, SETTINGS, save_teacher, write_texts
+from export.compress.recovery.killed import KilledAt
 from triton_rag_export.compress.distil_generator import GeneratorTexts, read_generator_texts
 from triton_rag_export.compress.model_parts import layer_linears, neuron_units
 from triton_rag_export.compress.outcome import Progress
@@ -53,7 +54,7 @@ def with_training(**changes):
 def test_a_pruned_generator_is_smaller_and_was_taught(family: str, texts, tmp_path: Path) -> None:
     source = save_teacher(tmp_path / "model", family)
     settings = PruneGeneratorSettings(**HALF, stages=2, recovery=SETTINGS)
-    seen: list[Progress] = []
+    seen = list[Progress]()
 
     outcome = prune_generator(
         source, tmp_path / "pruned", settings, data=texts, workplace=tmp_path / "work", report=seen.append
@@ -89,15 +90,8 @@ def test_pruning_that_was_killed_goes_on_to_the_same_bits(texts, tmp_path: Path)
         )
         return tmp_path / name
 
-    updates: list[int] = []
-
-    def kill(progress: Progress) -> None:
-        updates.append(progress.step)
-        if len(updates) == 9:  # in the second stage
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        prune("killed", kill)
+        prune("killed", KilledAt(update=9))  # in the second stage
     resumed, whole = loaded(prune("killed")).state_dict(), loaded(prune("whole")).state_dict()
 
     assert resumed.keys() == whole.keys()
