@@ -75,6 +75,18 @@ def test_an_answer_out_of_time_frees_its_slot(client: RagClient, slots: int, sta
     assert all(stream.is_running for stream in staying)
 
 
+def test_many_answers_out_of_time_at_once_do_not_end_the_server(rag_server: TritonServer) -> None:
+    """Whoever waits for one answer must not spoil the heap of the process that gathers all of them."""
+    pid = rag_server.pid
+    with RagClient(rag_server.grpc_url, retry=ONCE) as client, ThreadPoolExecutor(12) as pool:
+        short = []
+        for timeout_s in (0.05, 0.1, 0.2, 0.3) * 75:
+            pool.submit(client.ask, QUESTION, **LONG, timeout_s=timeout_s)
+            short.append(pool.submit(client.ask, QUESTION, **SHORT))
+        assert all(answer.result().answer_tokens for answer in short)
+    assert rag_server.pid == pid
+
+
 @pytest.mark.parametrize("model", ["rag/generate", "rag_stream/generate_stream"])
 def test_the_server_itself_ends_what_is_out_of_time(rag_server: TritonServer, model: str) -> None:
     body = {"QUERY": QUESTION, "timeout": 1}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from answering import AnsweringError, Delta, gather, read_timeout_us
+from answering import AnsweringError, Delta, ReadStreams, gather, read_timeout_us
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,10 @@ class TritonPythonModel:
     The threads are bounded by the generator, which refuses at once what its slots and queue cannot hold.
     """
 
+    def initialize(self, args: dict[str, str]) -> None:
+        """Nothing is loaded."""
+        self._read_streams = ReadStreams()
+
     def execute(self, requests: list[Any]) -> None:
         """Hand every request to a thread; the response comes through its sender."""
         for request in requests:
@@ -31,6 +35,7 @@ class TritonPythonModel:
     def _answer(self, request: Any, sender: Any) -> None:
         tensors = []  # named, so that they outlive send(), which drops unrequested ones without the GIL
         try:
+            self._read_streams.release(request.is_cancelled)
             answer = gather(self._deltas(request, sender))
         except _GeneratorError as error:
             response = pb_utils.InferenceResponse(error=error.args[0])
@@ -52,16 +57,23 @@ class TritonPythonModel:
             inputs=[*request.inputs(), _tensor("ERROR_AS_OUTPUT", 1, np.int32)],
             timeout=read_timeout_us(request.timeout(), request.parameters()),
         )
-        for response in forwarded.exec(decoupled=True):
-            if response.has_error():
-                raise _GeneratorError(response.error())
-            outputs = {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
-            if outputs:  # the final response of a decoupled model is empty
-                if error := outputs["ERROR"].item():
-                    raise _GeneratorError(_error(error.decode(), outputs["ERROR_STATUS"].item().decode()))
-                if sender.is_cancelled():
-                    _cancel(outputs["REQUEST_KEY"].item())
-                yield Delta.of_outputs(outputs)
+        stream = forwarded.exec(decoupled=True)
+        responses = (response for response in stream)
+        try:
+            for response in responses:
+                if response.has_error():
+                    raise _GeneratorError(response.error())
+                outputs = {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
+                if outputs:  # the final response of a decoupled model is empty
+                    if error := outputs["ERROR"].item():
+                        raise _GeneratorError(_error(error.decode(), outputs["ERROR_STATUS"].item().decode()))
+                    if sender.is_cancelled():
+                        _cancel(outputs["REQUEST_KEY"].item())
+                    yield Delta.of_outputs(outputs)
+        finally:
+            for _ in responses:  # Triton never forgets a stream that is left before its end
+                pass
+            self._read_streams.keep(stream)
 
 
 def _cancel(key: bytes) -> None:

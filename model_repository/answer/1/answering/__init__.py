@@ -2,6 +2,7 @@
 
 from answering.errors import AnsweringError, IncompleteStreamError, InvalidTimeoutError
 from answering.gathering import Delta, GatheredAnswer, gather
+from answering.read_streams import ReadStreams
 from answering.timeout import read_timeout_us
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "GatheredAnswer",
     "IncompleteStreamError",
     "InvalidTimeoutError",
+    "ReadStreams",
     "gather",
     "read_timeout_us",
 ]

@@ -93,9 +93,11 @@ class MetricsPublisher:
                 self._published[name] = value
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Stop the thread and end the metrics: left to the end of the process, they crash its stub."""
         self._is_closed.set()
         self._thread.join()
+        self._metrics.clear()
+        self._families.clear()
 
     def _loop(self) -> None:
         while not self._is_closed.wait(self._interval_s):
