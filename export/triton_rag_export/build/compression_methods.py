@@ -46,6 +46,11 @@ class Work:
     workplace: Path
     report: "Report"
 
+    @property
+    def teachers_vectors(self) -> Path:
+        """Where the vectors of teachers are kept, for every student of theirs."""
+        return self.context.cache.folder.parent / "teachers-vectors"
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
@@ -126,6 +131,7 @@ def _distil_encoder(work: Work) -> "StepOutcome":
         data=encoder_data(work, work.table),
         workplace=work.workplace,
         report=work.report,
+        vectors=work.teachers_vectors,
     )
 
 

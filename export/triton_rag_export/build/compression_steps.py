@@ -123,6 +123,9 @@ def _student(table: Table) -> str | None:
 
 def _report_to(running: StepProgress) -> "Report":
     def report(progress: "Progress") -> None:
+        if progress.preparing:
+            running.advance(progress.step, progress.steps, progress.preparing)
+            return
         parts = ", ".join(f"{name} {value:.4f}" for name, value in progress.loss_parts.items())
         quality = "" if progress.quality is None else f", quality {progress.quality:.4f}"
         running.advance(progress.step, progress.steps, f"loss {progress.loss:.4f} ({parts}){quality}")

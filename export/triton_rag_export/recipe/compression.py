@@ -195,9 +195,9 @@ class EncoderDistilRecipe(Table):
     questions: RecipeFiles = ()
     """Files of questions to train on (JSON lines, as for `triton-rag evaluate`)."""
     development: RecipeFiles = ()
-    """Files of questions that quality is measured on while it trains; none: `held_out` of the others."""
+    """Files of questions to measure quality on while it trains, never to train on; none: some of those."""
     held_out: int = Field(default=500, ge=0, le=100_000_000)
-    """How many of the training questions are measured with instead, where `development` names no file."""
+    """How many questions quality is measured with: drawn from `development`, or taken out of `questions`."""
     development_passages: int = Field(default=1000, ge=1, le=100_000_000)
     """How many passages those questions are asked of, the right ones among them."""
     sentences: int = Field(default=60_000, ge=0, le=100_000_000)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from triton_rag_export.compress.distil_encoder.loss import distillation_loss
 from triton_rag_export.compress.distil_encoder.quality import retrieval_quality
 from triton_rag_export.compress.distil_encoder.settings import EncoderDistillation
 from triton_rag_export.compress.distil_encoder.student import make_student
-from triton_rag_export.compress.distil_encoder.teacher_vectors import Vectors, teacher_vectors
+from triton_rag_export.compress.distil_encoder.teacher_vectors import TeacherVectors, teacher_vectors
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenTexts
 from triton_rag_export.compress.distil_encoder.torch_encoder import TorchEncoder
 from triton_rag_export.compress.outcome import Report, StepOutcome
@@ -31,6 +30,7 @@ def run(
     data: DistillationData,
     workplace: Path,
     report: Report = lambda progress: None,
+    vectors: Path | None = None,
 ) -> StepOutcome:
     """Train a student of the encoder in `source` and write it to `target`.
 
@@ -39,9 +39,10 @@ def run(
         target: the student's folder, laid out as sentence-transformers does; made if it is missing.
         settings: how.
         data: texts, labelled pairs, and what quality is measured on.
-        workplace: folder of the teacher's vectors and of checkpoints. With the same workplace, an interrupted
-            run goes on, and another run with the same texts finds the teacher's vectors.
+        workplace: folder of checkpoints, for this student alone. With the same workplace, an interrupted run
+            goes on.
         report: called after every step.
+        vectors: folder of teachers' vectors: another run with the same texts finds them. None: `workplace`.
 
     Raises:
         ExportError: a model cannot be read or does not fit, or the training cannot begin or had to stop.
@@ -52,13 +53,14 @@ def run(
     limit = min(settings.max_tokens, teacher.text.max_tokens)
     tokenizer = TextTokenizer(teacher_source, teacher.text, limit)
     texts = TokenTexts.of(data, tokenizer)
-    vectors = teacher_vectors(teacher, teacher_source, texts.ids, tokenizer.pad_id, workplace)
+    taught_vectors = teacher_vectors(
+        teacher, teacher_source, texts.ids, tokenizer.pad_id, vectors or workplace, report
+    )
     spread = texts.ids[:: max(1, len(texts.ids) // INFLUENCE_TEXTS)]
     student = make_student(teacher, teacher_source, settings, [tokenizer.padded([one]) for one in spread])
-    taught = Taught(teacher_source, data, texts, vectors, tokenizer)
+    taught = Taught(teacher_source, data, texts, taught_vectors, tokenizer)
     outcome = train_student(student, taught, settings, workplace / "training", report)
     student.save(teacher_source, target)
-    shutil.rmtree(workplace / "training", ignore_errors=True)  # done: the workplace is free for another
     return dataclasses.replace(outcome, notes=_notes(student, texts, settings))
 
 
@@ -70,21 +72,21 @@ class Taught:
         teacher: whose vectors they are.
         data: texts, labelled pairs, and what quality is measured on.
         texts: their tokens.
-        vectors: the teacher's, (texts, width).
+        vectors: the teacher's.
         tokenizer: of teacher and student.
     """
 
     teacher: ModelSource
     data: DistillationData
     texts: TokenTexts
-    vectors: Vectors
+    vectors: TeacherVectors
     tokenizer: TextTokenizer
 
 
 def train_student(
     student: TorchEncoder, taught: Taught, settings: EncoderDistillation, workplace: Path, report: Report
 ) -> StepOutcome:
-    """Train a student in place.
+    """Train a student in place; what its teacher's vectors took counts with it.
 
     Args:
         student: the encoder.
@@ -97,12 +99,17 @@ def train_student(
     task = Task(
         student,
         loss=distillation_loss(settings),
-        data=training_data(taught.data, taught.texts, taught.vectors, settings, tokenizer.pad_id),
+        data=training_data(taught.data, taught.texts, taught.vectors.vectors, settings, tokenizer.pad_id),
         loss_weights=settings.weights,
         evaluate=retrieval_quality(development, tokenizer) if development else None,
         identity={"teacher": fingerprint(taught.teacher), **_json_values(settings)},
     )
-    return train(task, settings.training, workplace=workplace, report=report)
+    outcome = train(task, settings.training, workplace=workplace, report=report)
+    return dataclasses.replace(
+        outcome,
+        training_seconds=outcome.training_seconds + taught.vectors.seconds,
+        training_flops=outcome.training_flops + taught.vectors.flops,
+    )
 
 
 def _json_values(settings: EncoderDistillation) -> dict[str, Any]:

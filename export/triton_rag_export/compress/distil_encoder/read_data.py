@@ -1,12 +1,15 @@
 """The data of a distillation, from a corpus and the files that the settings name.
 
 What is drawn depends on the training's seed alone. Questions that are held out decide nothing but which
-weights are kept, and that only on request.
+weights are kept, and that only on request. A question that stands among the development questions too, or
+several times with different passages, is one question: it is not trained on, or has several right passages.
 """
 
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from triton_rag_export.compress.distil_encoder.data import Development, DistillationData, sentences
 from triton_rag_export.compress.distil_encoder.settings import EncoderDistillation
@@ -31,14 +34,22 @@ def read_distillation_data(
     Raises:
         EvaluationError: a file of questions cannot be read.
         CorpusError: a file of texts cannot be read.
-        TrainingError: the passage of a question is not in the corpus.
+        TrainingError: the passage of a question is not in the corpus, or all questions are held out.
     """
     draw = random.Random(settings.training.seed)
     places = _Places(passages, kept_ids or {})
-    questions = [question for path in settings.questions for question in read_questions(path)]
+    development = _questions(settings.development)
+    asked = _questions(settings.questions)
+    questions = [question for name, question in asked.items() if name not in development]
     draw.shuffle(questions)
-    measured = [question for path in settings.development for question in read_questions(path)]
-    if not measured:
+    if development:
+        measured = draw.sample([*development.values()], min(settings.held_out, len(development)))
+    else:
+        if questions and settings.held_out >= len(questions):
+            raise TrainingError(
+                f"held_out is {settings.held_out}; allowed: below {len(questions)}, as many questions "
+                "as there are to learn from, each counted once"
+            )
         measured, questions = questions[: settings.held_out], questions[settings.held_out :]
     general = _general_texts(settings)
     return DistillationData(
@@ -51,6 +62,17 @@ def read_distillation_data(
         pairs=[(row, place) for row, asked in enumerate(questions) for place in places.right(asked)],
         development=_development(settings, measured, passages, places, draw) if measured else None,
     )
+
+
+def _questions(paths: Iterable[Path]) -> dict[str, Question]:
+    """Each question once, with all that is right for it, by its words: letters' case and spaces aside."""
+    found: dict[str, Question] = {}
+    for question in (question for path in paths for question in read_questions(path)):
+        name = " ".join(question.text.casefold().split())
+        known = found.get(name)
+        relevant = {**known.relevant, **question.relevant} if known else question.relevant
+        found[name] = replace(known or question, relevant=relevant)
+    return found
 
 
 class _Places:

@@ -46,9 +46,10 @@ class EncoderDistillation:
         dropout: while training.
         freeze_embeddings: whether the embeddings stay the teacher's.
         questions: files of questions (JSON lines with `question`, and `passage_id` or `relevant`).
-        development: files of questions that quality is measured on; none: `held_out` of the others.
-        held_out: how many of the training questions are measured with and not trained on, where no file is
-            named.
+        development: files of questions that quality is measured on; they are not trained on, even if they
+            stand in `questions` too. None: some of the others.
+        held_out: how many questions quality is measured with while training: drawn from `development`, or
+            taken out of `questions` where no file is named.
         development_passages: how many passages development questions are asked of, the right ones among
             them.
         sentences: how many sentences of the passages are texts of their own.

@@ -1,6 +1,7 @@
 """Texts as token ids, and batches of them padded to the longest."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from triton_rag_export.compress.distil_encoder.data import DistillationData
+from triton_rag_export.compress.training.flops import FlopMeter
 from triton_rag_export.graph.encoder_settings import TextSettings
 from triton_rag_export.graph.model_source import ModelSource, load_tokenizer
 
@@ -86,7 +88,11 @@ def padded(ids: Sequence[TokenIds], pad_id: int) -> dict[str, torch.Tensor]:
 
 
 def encoded(
-    encoder: Any, ids: Sequence[TokenIds], pad_id: int, tokens_a_batch: int = 4096
+    encoder: Any,
+    ids: Sequence[TokenIds],
+    pad_id: int,
+    tokens_a_batch: int = 4096,
+    meter: FlopMeter | None = None,
 ) -> npt.NDArray[np.float32]:
     """Vectors (texts, width) of an encoder, in batches of texts of similar length."""
     vectors = np.empty((len(ids), encoder.width), dtype=np.float32)
@@ -98,6 +104,8 @@ def encoded(
             count = max(1, tokens_a_batch // len(ids[order[start]]))
             rows = order[start : start + count]
             batch = padded([ids[row] for row in rows], pad_id)
-            vectors[rows] = encoder(**{name: value.to(device) for name, value in batch.items()}).cpu().numpy()
+            with meter.counting(batch) if meter else nullcontext():
+                found = encoder(**{name: value.to(device) for name, value in batch.items()})
+            vectors[rows] = found.cpu().numpy()
             start += count
     return vectors

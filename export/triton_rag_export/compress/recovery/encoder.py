@@ -184,7 +184,9 @@ class EncoderRecovery:
         """See `Recovery`."""
         settings = self.settings
         teacher = TorchEncoder.load(self.source).eval()
-        vectors = teacher_vectors(teacher, self.source, self.texts.ids, self.tokenizer.pad_id, self.workplace)
+        vectors = teacher_vectors(
+            teacher, self.source, self.texts.ids, self.tokenizer.pad_id, self.workplace, report
+        )
         taught = Taught(self.source, self.data, self.texts, vectors, self.tokenizer)
         training = replace(settings.training, steps=max(1, settings.training.steps // parts))
         return train_student(self.encoder, taught, replace(settings, training=training), workplace, report)

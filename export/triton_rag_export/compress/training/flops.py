@@ -11,10 +11,16 @@ import torch
 
 
 class FlopMeter:
-    """Operations of forward and backward passes, by the shapes of their batches."""
+    """Operations of forward and backward passes, by the shapes of their batches.
+
+    Attributes:
+        last: of the last block.
+        total: of all blocks.
+    """
 
     def __init__(self) -> None:
         self.last = 0.0
+        self.total = 0.0
         self._known: dict[tuple[Any, ...], float] = {}
 
     @contextmanager
@@ -36,3 +42,4 @@ class FlopMeter:
                 yield
             self._known[shapes] = float(counter.get_total_flops())
         self.last = self._known[shapes]
+        self.total += self.last

@@ -90,7 +90,46 @@ def test_repetitions_count_as_what_stayed_and_unknown_ids_are_named(tmp_path: Pa
     assert data.pairs == [(0, 3)]
     assert data.development is None
     with pytest.raises(TrainingError, match="question 'Who\\?' names gone, which the corpus does not have"):
-        read_distillation_data(settings(asked), passages)
+        read_distillation_data(settings(asked, held_out=0), passages)
+
+
+def test_equal_questions_are_one_with_several_right_passages(tmp_path: Path) -> None:
+    asked = lines(
+        tmp_path / "asked.jsonl",
+        {"question": "Who is it?", "passage_id": "d1"},
+        {"question": "who is  IT? ", "passage_id": "d4"},
+        {"question": "Who else?", "passage_id": "d2"},
+    )
+
+    data = read_distillation_data(settings(asked, held_out=0), whole_passages(DOCUMENTS))
+
+    assert sorted(data.queries) == ["Who else?", "Who is it?"]
+    twice = data.queries.index("Who is it?")
+    assert sorted(data.pairs) == sorted([(twice, 1), (twice, 4), (1 - twice, 2)])
+
+
+def test_a_development_question_is_not_trained_on(questions: Path, tmp_path: Path) -> None:
+    own = lines(tmp_path / "dev.jsonl", {"question": "what says 3?", "passage_id": "d3"})
+
+    data = read_distillation_data(settings(questions, development=(own,)), whole_passages(DOCUMENTS))
+
+    assert len(data.queries) == 9
+    assert "What says 3?" not in data.queries
+
+
+def test_quality_is_measured_on_so_many_of_the_development_questions(questions: Path, tmp_path: Path) -> None:
+    rows = [{"question": f"And then {number}?", "passage_id": f"d{number}"} for number in range(6)]
+    own = lines(tmp_path / "dev.jsonl", *rows)
+
+    data = read_distillation_data(settings(questions, development=(own,)), whole_passages(DOCUMENTS))
+
+    assert data.development is not None
+    assert len(data.development.questions) == 2
+
+
+def test_some_questions_are_left_to_learn_from(questions: Path) -> None:
+    with pytest.raises(TrainingError, match="held_out is 10; allowed: below 10, as many questions"):
+        read_distillation_data(settings(questions, held_out=10), whole_passages(DOCUMENTS))
 
 
 def test_all_pieces_of_a_document_answer_its_question(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def test_a_pruned_encoder_is_smaller_recovers_and_is_served(family: str, tmp_pat
     assert parameters(loaded(tmp_path / "pruned")) < parameters(loaded(source))
     assert outcome.notes[:2] == ("4 of 10 heads gone", "36 of 74 neurons gone")
     assert outcome.best_quality == seen[-1].quality
-    assert [progress.step for progress in seen] == [*range(1, 31)] * 2
+    trained = [progress.step for progress in seen if not progress.preparing]
+    assert trained == [*range(1, 31)] * 2
     lost = [1 - closeness(tmp_path / name, source) for name in ("cut", "pruned")]
     assert lost[1] < 0.5 * lost[0]
     served = served_vectors(tmp_path / "pruned", tmp_path / "graph")
