@@ -7,7 +7,7 @@ where positions start, and whether there are segments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -81,6 +81,18 @@ class BertWeights:
     epsilon: float
     activation: Activation
     distance_bias: Floats | None = None
+
+    def up_to(self, max_tokens: int) -> "BertWeights":
+        """The same encoder for texts of at most so many tokens, without what longer ones would read.
+
+        Args:
+            max_tokens: from 1 to as many as there are positions.
+        """
+        bias = self.distance_bias
+        if bias is not None:
+            unread = len(self.positions) - max_tokens  # distances at either end
+            bias = np.ascontiguousarray(bias[:, unread : bias.shape[1] - unread])
+        return replace(self, positions=self.positions[:max_tokens], distance_bias=bias)
 
 
 @dataclass(frozen=True, slots=True)

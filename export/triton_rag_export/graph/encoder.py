@@ -112,7 +112,8 @@ def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -
     """
     export = _prepare(source, settings, folder)
     try:
-        written = _export_by_hand(export, bert_weights(export.model), folder)
+        bert = bert_weights(export.model).up_to(export.text.max_tokens)
+        written = _export_by_hand(export, bert, folder)
     except UnsupportedModelError as error:
         LOGGER.warning("encoder %s: %s; exported by torch in FP32 instead, slower", source.name, error)
         written = _export_by_torch(export, folder)

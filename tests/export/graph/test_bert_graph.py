@@ -1,11 +1,14 @@
 """The graph of a BERT-like encoder, of layers that need not be alike, gives what NumPy gives in doubles."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import erf, sqrt
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from query_encoding.packing import pack
 from query_encoding.sessions import load_session
 from triton_rag_export.graph.bert_graph import build_bert_graph
@@ -122,3 +125,30 @@ def test_layers_of_any_width_and_rank_give_what_numpy_gives(
     wanted = np.stack([encoded(uneven, ids, pooling) for ids in texts])
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
     assert ((found * wanted).sum(axis=1) / lengths).min() >= least_cosine
+
+
+def vectors(
+    bert: BertWeights, precision: Precision, texts: Sequence[npt.NDArray[np.int32]], path: Path
+) -> Floats:
+    build_bert_graph(bert, "mean", precision, normalize=False).graph.save(path)
+    found: Floats = load_session(path, 2).run(None, pack(texts))[0]
+    return found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_a_graph_for_shorter_texts_keeps_the_positions_they_read_and_their_bits(
+    precision: Precision, uneven: BertWeights, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(2)
+    texts = [generator.integers(0, WORDS, length).astype(np.int32) for length in (7, 2, 5)]
+    whole = replace(uneven, layers=uneven.layers[:1], distance_bias=Weights().table(6, 2 * PLACES - 1))
+    short = whole.up_to(7)
+    install_kernels(tmp_path)
+
+    found = vectors(short, precision, texts, tmp_path / "short.onnx")
+
+    np.testing.assert_array_equal(found, vectors(whole, precision, texts, tmp_path / "whole.onnx"))
+    assert short.distance_bias is not None
+    assert (short.positions.shape, short.distance_bias.shape) == ((7, WIDTH), (6, 13))
+    with pytest.raises(InvalidArgument, match="text 0 has 8 tokens; allowed: 1 to 7"):
+        vectors(short, precision, [np.zeros(8, np.int32)], tmp_path / "short.onnx")

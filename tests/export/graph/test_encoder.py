@@ -43,7 +43,7 @@ TINY = (
     TinyEncoder(family="roberta", width=48, heads=4, inner=64, activation="gelu_new"),
     TinyEncoder(family="xlm-roberta", heads=2, normalize=False),
     TinyEncoder(family="distilbert"),
-    TinyEncoder(family="mpnet", positions=41, max_seq_length=41),
+    TinyEncoder(family="mpnet", positions=41, max_seq_length=37),
     TinyEncoder(family="electra", heads=6),
 )
 
