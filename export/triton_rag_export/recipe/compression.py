@@ -168,6 +168,8 @@ class EncoderDistilRecipe(Table):
     """How many of the teacher's layers stay, 0 being half of them, or which."""
     choose: Literal["spaced", "influence"] = "spaced"
     """Which layers stay where a number is given: spaced evenly, or those of the largest influence."""
+    neurons: float = Field(default=0.0, ge=0.0, le=0.99)
+    """Share of the feed-forward neurons that the student starts without, those of the smallest weights."""
     student: ModelName | Literal[""] = ""
     """Instead, name or folder of a model with the same tokenizer."""
     cosine: float = Field(default=1.0, ge=0.0, le=1e6)
@@ -213,8 +215,9 @@ class EncoderDistilRecipe(Table):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.student and self.layers != 0:
-            refuse(".layers", "0 where a student is named")
+        for name in ("layers", "neurons"):
+            if self.student and getattr(self, name) != 0:
+                refuse(f".{name}", "0 where a student is named")
         if not (self.cosine or self.mse or self.similarity or self.ranking or self.labels):
             refuse(".cosine", "above 0, or one of mse, similarity, ranking and labels")
         return self

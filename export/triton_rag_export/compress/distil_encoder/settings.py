@@ -17,6 +17,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("sentences", "general_texts", "held_out"), (0, 100_000_000)),
     "development_passages": (1, 100_000_000),
     "dropout": (0.0, 0.9),
+    "neurons": (0.0, 0.99),
 }
 
 
@@ -29,6 +30,8 @@ class EncoderDistillation:
             in ascending order.
         choose: which ones, where `layers` is a number: "spaced" evenly, the first and the last among them, or
             those of the largest "influence".
+        neurons: share of the feed-forward neurons of these layers that the student starts without, those of
+            the smallest weights; widths that are left are multiples of 16.
         student: instead of layers of the teacher, a model with the same tokenizer, named as in a recipe.
         cosine: weight of one minus the cosine to the teacher's vector.
         mse: weight of the squared distance to the teacher's vector; of vectors of length one that is twice
@@ -65,6 +68,7 @@ class EncoderDistillation:
 
     layers: int | tuple[int, ...] = 0
     choose: Literal["spaced", "influence"] = "spaced"
+    neurons: float = 0.0
     student: str = ""
     cosine: float = 1.0
     mse: float = 0.0
@@ -92,8 +96,11 @@ class EncoderDistillation:
             check_range(name, getattr(self, name), least, most)
         check_choice("choose", self.choose, ("spaced", "influence"))
         _check_layers(self.layers)
-        if self.student and self.layers != 0:
-            raise ValueError(f"layers is {self.layers!r}; allowed with student {self.student!r}: 0")
+        for name in ("layers", "neurons"):
+            if self.student and getattr(self, name) != 0:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; allowed with student {self.student!r}: 0"
+                )
         if not any(self.weights.values()):
             raise ValueError(
                 f"{', '.join(LOSS_PARTS)} are all 0; allowed: at least one of them above, to have a loss"

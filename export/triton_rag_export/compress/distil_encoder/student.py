@@ -1,4 +1,4 @@
-"""Students: a teacher that keeps some of its layers, or another encoder with the same tokenizer."""
+"""Students: a teacher that keeps some of its layers and neurons, or another encoder with its tokenizer."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ from triton_rag_export.compress.distil_encoder.torch_encoder import TorchEncoder
 from triton_rag_export.compress.distil_generator.student import most_influential, spaced
 from triton_rag_export.compress.layers import keep_layers
 from triton_rag_export.compress.model_parts import layer_names
+from triton_rag_export.compress.pruning import PruneSettings, prune_model
 from triton_rag_export.errors import UnsupportedModelError
 from triton_rag_export.graph.model_source import (
     ModelSource,
@@ -32,7 +33,7 @@ def make_student(
     Args:
         teacher: the encoder to learn from; it stays as it is.
         source: where it is from.
-        settings: which layers stay, or which model it is.
+        settings: which layers and how many neurons stay, or which model it is.
         batches: `input_ids` and `attention_mask` of texts that influence is measured on.
 
     Raises:
@@ -47,6 +48,9 @@ def make_student(
         total = len(layer_names(teacher.transformer, "encoder"))
         kept = _kept_layers(teacher, settings, total, batches)
         keep_layers(student.transformer, kept, stack="encoder")
+        if settings.neurons:
+            cut = PruneSettings(importance="magnitude", neurons=settings.neurons)
+            prune_model(student.transformer, cut, losses=())
     for module in student.modules():
         if isinstance(module, nn.Dropout):
             module.p = settings.dropout

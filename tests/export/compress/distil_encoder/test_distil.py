@@ -32,7 +32,7 @@ def vectors(folder: Path) -> np.ndarray:
 
 def test_a_student_comes_near_its_teacher_and_is_exported(tmp_path: Path) -> None:
     teacher, seen = tiny_teacher(tmp_path / "teacher"), list[Progress]()
-    settings = EncoderDistillation(layers=1, ranking=0.5, negatives=3, training=tiny_training())
+    settings = EncoderDistillation(layers=1, neurons=0.5, ranking=0.5, negatives=3, training=tiny_training())
 
     outcome = run(
         teacher, tmp_path / "student", settings,
@@ -53,6 +53,8 @@ def test_a_student_comes_near_its_teacher_and_is_exported(tmp_path: Path) -> Non
     (tmp_path / "graph").mkdir()
     report = export_encoder(resolve_model(str(tmp_path / "student")), EncoderExport(), tmp_path / "graph")
     assert (report.built_by, report.max_tokens) == ("hand", 40)
+    student = TorchEncoder.load(resolve_model(str(tmp_path / "student"))).transformer
+    assert student.encoder.layer[0].intermediate.dense.out_features == 16  # of 37
 
 
 def test_labels_teach_what_the_teacher_does_not_know(tmp_path: Path) -> None:

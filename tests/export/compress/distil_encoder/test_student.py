@@ -69,6 +69,22 @@ def test_a_layer_that_adds_nothing_has_no_influence(source: ModelSource) -> None
     assert influence[1] < 0.05 < influence[0]
 
 
+def test_a_student_starts_without_the_neurons_of_the_smallest_weights(source: ModelSource) -> None:
+    teacher = TorchEncoder.load(source).transformer.encoder.layer[3]
+    writers, readers = teacher.intermediate.dense.weight, teacher.output.dense.weight  # 37 neurons
+    largest = (writers.abs().sum(1) + readers.abs().sum(0)).topk(16).indices.sort().values
+
+    student = student_of(source, layers=(0, 3), neurons=0.5).transformer
+
+    assert torch.equal(student.encoder.layer[1].intermediate.dense.weight, writers[largest])
+    assert torch.equal(student.encoder.layer[1].output.dense.weight, readers[:, largest])
+
+
+def test_neurons_of_another_model_are_not_cut() -> None:
+    with pytest.raises(ValueError, match=r"neurons is 0\.5; allowed with student 'other': 0"):
+        EncoderDistillation(student="other", neurons=0.5)
+
+
 @pytest.mark.parametrize("layers", [(2, 1), (0, 4), 5])
 def test_layers_that_are_not_there_are_refused(source: ModelSource, layers: object) -> None:
     with pytest.raises(ValueError, match=r"allowed: (some of 0 to 3, in ascending order|1 to 4)"):
