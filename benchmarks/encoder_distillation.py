@@ -1,157 +1,248 @@
-"""Distil all-MiniLM-L6-v2 on two CPU cores, and measure what the student finds against its teacher.
+"""Distil all-MiniLM-L6-v2 on two CPU cores by a recipe, and hold the student against its teacher.
 
-Three cases: `a`, three layers; `b`, two layers; `c`, three layers with labelled pairs in the loss. Texts are
-the training questions of MedQuAD, its passages and their sentences, and the documentation inside the running
-Python as text of another kind; nothing of XQuAD is trained on; of MedQuAD's development questions 532 of
-3,280 stand among the training questions too, word for word. Questions and passages of both sets are then
-embedded by the exported graphs: the teacher's in FP32, the student's in INT8, each with an index of its own,
-and the student's questions with the teacher's index (asymmetric retrieval).
-Training reads the first 128 tokens of a passage; measured is what a build would serve, with the encoder's own
-limit.
+Three cases, each a recipe: `a`, three layers; `b`, two layers; `c`, three layers with labelled pairs in the
+loss. Texts are the training questions of MedQuAD, its passages and their sentences, and the documentation
+inside the running Python as text of another kind; nothing of XQuAD is trained on, and no question that stands
+among MedQuAD's development questions.
 
-The last line is one JSON object; the exit code is 1 when a target of nDCG@10 is missed. Bytes and speed are
-not held against targets.
+What runs is `triton-rag compress` of the recipe, with its ledger and its gate: the student's graph in INT8 is
+exported once, calibrated on MedQuAD's passages, and finds the passages of both sets with an index of its own
+and with the teacher's (asymmetric retrieval). Then the teacher's graph in FP32 and the student's in INT8 take
+turns at 32 texts of 128 tokens, each in a process of its own. Training counts whole, with the teacher's
+vectors of all texts, whichever run computed them.
 
-    python benchmarks/encoder_distillation.py a
-    python benchmarks/encoder_distillation.py a --steps 300 --limit 100    # a quick look
+The last line is one JSON object; the exit code is 1 when a target is missed, or the recipe's gate.
+
+    python benchmarks/encoder_distillation.py a --ledger docs/benchmarks/minilm-3-layers.ledger.jsonl
+    python benchmarks/encoder_distillation.py a --steps 20 --limit 20    # a quick look: few texts, open gate
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
-import tempfile
-import time
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import numpy as np
 import triton_rag_export  # noqa: F401  (makes the served packages importable)
-from retrieval import DEPTH, MODEL, ROOT, DataSet, Rankings, VectorCache, read, vectors_of
 from rich.console import Console
-from rich.progress import Progress as ProgressBars
 from rich.table import Table
-from triton_rag_export.compress.distil_encoder import (
-    DistillationData,
-    EncoderDistillation,
-    read_distillation_data,
-    run,
-)
-from triton_rag_export.compress.outcome import Progress, StepOutcome
-from triton_rag_export.compress.training import TrainingSettings
-from triton_rag_export.graph.model_source import resolve_model
+from triton_rag_export.build import ArtifactCache, CompressionReport, SilentProgress, compress
+from triton_rag_export.build.context import find_models
+from triton_rag_export.build.corpus_steps import cut_corpus
+from triton_rag_export.build.display import BuildDisplay, silence_library_bars
+from triton_rag_export.build.model_steps import encoder_graph
+from triton_rag_export.build.workloads import workload
+from triton_rag_export.errors import GateError
+from triton_rag_export.evaluate.ledger.row import TEACHERS_INDEX
+from triton_rag_export.evaluate.ledger.timing import time_beside_parent
+from triton_rag_export.recipe import Recipe, load_recipe
+from triton_rag_export.recipe.ledger import EncoderGate
 
+ROOT = Path(__file__).resolve().parent.parent
 TRAINED_SET, OTHER_SET = "medquad", "xquad/en"
+QUESTIONS = ("questions.train.jsonl", "questions.dev.jsonl")
 TEACHER, STUDENT, ASYMMETRIC = "teacher fp32", "student int8", "student int8, teacher's index"
+MEASURE = "nDCG@10"
+PASSAGES_A_QUESTION = 20
+STEPS_A_LINE = 100
+MOST_TRAINING_S = 30 * 60
+OPEN_GATE = EncoderGate(ndcg_loss=1, recall_loss=1, mrr_loss=1, least_speedup=0, least_shrink=0)
 
-TRAINING = TrainingSettings(steps=2200, batch_size=64, learning_rate=3e-4, evaluate_every=500)
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a case has to reach, against the teacher in FP32.
+
+    Attributes:
+        recipe: its file's name.
+        quality: nDCG@10 as a share of the teacher's, by set, in INT8 with an index of its own.
+        shrink: the teacher's bytes over the student's; 0: whatever they are.
+        speedup: the student's throughput over the teacher's; 0: whatever it is.
+    """
+
+    recipe: str
+    quality: dict[str, float]
+    shrink: float = 0.0
+    speedup: float = 0.0
+
+
 CASES = {
-    "a": EncoderDistillation(layers=3, training=TRAINING),
-    "b": EncoderDistillation(layers=2, training=TRAINING),
-    "c": EncoderDistillation(layers=3, labels=0.2, negatives=8, training=TRAINING),
-}
-# nDCG@10 as a share of the teacher's, in INT8 with an index of its own.
-TARGETS = {
-    "a": {TRAINED_SET: 1.0, OTHER_SET: 0.97},
-    "b": {TRAINED_SET: 0.99},
-    "c": {TRAINED_SET: 1.03, OTHER_SET: 0.97},
+    "a": Targets("minilm-3-layers", {TRAINED_SET: 1.0, OTHER_SET: 0.97}, shrink=5.0, speedup=5.0),
+    "b": Targets("minilm-2-layers", {TRAINED_SET: 0.99}, shrink=6.0, speedup=7.0),
+    "c": Targets("minilm-3-layers-labelled", {TRAINED_SET: 1.03, OTHER_SET: 0.97}),
 }
 
 
 def main() -> int:
-    """Distil, export, measure; print the tables and the JSON line."""
+    """Compress, time, compare; print the table and the JSON line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="of the sets")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks" / "distilled")
-    parser.add_argument("--steps", type=int, help="instead of the case's own")
-    parser.add_argument("--limit", type=int, help="questions to measure, and passages in proportion")
+    parser.add_argument("--ledger", type=Path, help="default: OUT/CASE/RECIPE.ledger.jsonl")
+    parser.add_argument("--turns", type=int, default=11, help="of teacher and student at 32 texts")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's own")
+    parser.add_argument("--limit", type=int, help="questions of each file, and passages in proportion")
     arguments = parser.parse_args()
-    files = {"questions": (arguments.data / TRAINED_SET / "questions.train.jsonl",)}
-    settings = replace(CASES[arguments.case], **files)
-    if arguments.steps:
-        settings = replace(settings, training=replace(settings.training, steps=arguments.steps))
-    console = Console(width=110)
-    started_s = time.monotonic()
-    student = arguments.out / arguments.case
-    corpus = read(arguments.data / TRAINED_SET, TRAINED_SET, None)
-    data = read_distillation_data(settings, corpus.passages)
-    outcome = distil(settings, data, student, arguments.out / "workplace", console)
-    whole_s = time.monotonic() - started_s
-    found = {
-        name: measured(read(arguments.data / name, name, arguments.limit), student, arguments.out, console)
-        for name in (TRAINED_SET, OTHER_SET)
-    }
-    missed = []
-    for name, least in TARGETS[arguments.case].items():
-        share = found[name][STUDENT]["nDCG@10"] / found[name][TEACHER]["nDCG@10"]
-        if share < least:
-            missed.append(f"{name}: {share:.1%} of the teacher's nDCG@10, target {least:.0%}")
+    targets = CASES[arguments.case]
+    place = arguments.out / arguments.case
+    recipe = laid_recipe(targets.recipe, arguments.data, place, arguments.limit)
+    if arguments.steps or arguments.limit:
+        recipe = shortened(recipe, arguments.steps)
+    ledger = arguments.ledger or place / f"{recipe.name}.ledger.jsonl"
+    result = {"benchmark": "encoder distillation", "case": arguments.case, "limit": arguments.limit}
+    silence_library_bars(recipe)
+    try:
+        with Lines() as display:
+            report = compress(recipe, ledger, display)
+    except GateError as error:
+        print(json.dumps({**result, "missed": [str(error)]}))
+        return 1
+    found = figures(recipe, report, arguments.turns)
+    missed = missed_targets(found, targets)
+    Console(width=110).print(as_table(found))
     for line in missed:
         print(f"missed: {line}")
-    result = {"benchmark": "encoder distillation", "case": arguments.case, "limit": arguments.limit}
-    times = {"training_s": round(outcome.training_seconds), "with_teacher_vectors_s": round(whole_s)}
-    work = {"steps": settings.training.steps, "examples": outcome.examples, "flops": outcome.training_flops}
-    print(json.dumps({**result, **times, **work, "notes": outcome.notes, "sets": found, "missed": missed}))
+    print(json.dumps({**result, **found, "targets": asdict(targets), "missed": missed}))
     return 1 if missed else 0
 
 
-def distil(
-    settings: EncoderDistillation, data: DistillationData, student: Path, workplace: Path, console: Console
-) -> StepOutcome:
-    """Train the student, a line every hundred steps."""
-    started_s = time.monotonic()
+class Lines(BuildDisplay):
+    """The build's display, with a line every hundred steps for who reads a log."""
 
-    def report(progress: Progress) -> None:
-        if progress.step % 100 == 0 or progress.quality is not None:
-            parts = ", ".join(f"{name} {value:.4f}" for name, value in progress.loss_parts.items())
-            quality = "" if progress.quality is None else f", development nDCG@10 {progress.quality:.4f}"
-            seconds = time.monotonic() - started_s
-            console.print(f"{seconds:,.0f} s, step {progress.step} of {progress.steps}: {parts}{quality}")
+    def advanced(self, step: str, done: int, total: int | None, note: str) -> None:
+        """Move the bar, and print a line now and then."""
+        super().advanced(step, done, total, note)
+        if "loss" in note and done % STEPS_A_LINE == 0:
+            self.finished_part(f"{done:,} of {total:,}: {note}")
 
-    count = len(data.queries) + len(data.passages) + len(data.others)
-    console.print(f"{count:,} texts, {len(data.pairs):,} labelled pairs")
-    teacher = resolve_model(MODEL).folder
-    return run(teacher, student, settings, data=data, workplace=workplace, report=report)
+    def finished_part(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, markup=False, soft_wrap=True)
 
 
-def measured(data: DataSet, student: Path, out: Path, console: Console) -> dict[str, dict[str, float]]:
-    """Teacher and student on a set, each with its own index, and the student with the teacher's."""
-    with ProgressBars(console=console, transient=True) as progress, tempfile.TemporaryDirectory() as scratch:
-        cache = VectorCache(out / "vectors", progress)
-        teacher_folder, student_folder = Path(scratch) / "teacher", Path(scratch) / "student"
-        teacher_folder.mkdir()
-        student_folder.mkdir()
-        teacher = vectors_of(data, resolve_model(MODEL), "fp32", cache, teacher_folder)
-        own = vectors_of(data, resolve_model(str(student)), "int8", cache, student_folder)
-        graphs = [
-            sum(p.stat().st_size for p in f.glob("encoder.onnx*")) for f in (teacher_folder, student_folder)
-        ]
-    pairs = {TEACHER: teacher, STUDENT: own, ASYMMETRIC: (teacher[0], own[1])}
-    measures = {name: data.measure(ranked(data, *pair)) for name, pair in pairs.items()}
-    table = Table(
-        f"{data.name}: {len(data.questions):,} questions", *measures[TEACHER], "share of nDCG@10", "MB"
+def laid_recipe(name: str, data: Path, place: Path, limit: int | None) -> Recipe:
+    """The recipe, copied to a folder where its paths lead to the sets."""
+    place.mkdir(parents=True, exist_ok=True)
+    for data_set in (TRAINED_SET, OTHER_SET):
+        lay_data(data / data_set, place / "judged" / data_set, limit)
+    file = place / f"{name}.toml"
+    shutil.copyfile(ROOT / "recipes" / file.name, file)
+    return load_recipe(file)
+
+
+def lay_data(source: Path, target: Path, limit: int | None) -> None:
+    """Links to a set's files; with a limit, the first questions of each, their passages and some others."""
+    target.mkdir(parents=True, exist_ok=True)
+    passages = (source / "passages.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = {
+        name: (source / name).read_text(encoding="utf-8").splitlines()[:limit]
+        for name in QUESTIONS
+        if (source / name).is_file()
+    }
+    for name in ("passages.jsonl", *questions):
+        (target / name).unlink(missing_ok=True)
+        if limit is None:
+            (target / name).symlink_to((source / name).resolve())
+    if limit is None:
+        return
+    right = {json.loads(line)["passage_id"] for lines in questions.values() for line in lines}
+    is_right = [json.loads(line)["id"] in right for line in passages]
+    others = [line for line, wanted in zip(passages, is_right, strict=True) if not wanted]
+    kept = [line for line, wanted in zip(passages, is_right, strict=True) if wanted]
+    kept += others[: PASSAGES_A_QUESTION * limit]
+    for name, lines in {"passages.jsonl": kept, **questions}.items():
+        (target / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def shortened(recipe: Recipe, steps: int | None) -> Recipe:
+    """For a quick look: as many steps, few texts besides the corpus, and a gate that lets everything pass."""
+    distil = recipe.encoder.distil
+    assert distil is not None
+    training = distil.training.model_copy(update={"steps": steps or distil.training.steps})
+    few = {"training": training, "sentences": 500, "general_texts": 500, "held_out": 20}
+    encoder = {"distil": distil.model_copy(update=few), "gate": OPEN_GATE}
+    return recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update=encoder)})
+
+
+def figures(recipe: Recipe, report: CompressionReport, turns: int) -> dict[str, Any]:
+    """Quality and bytes from the ledger's rows, and what teacher and student do in turns."""
+    original, final = report.rows[0], report.rows[-1]
+    context = find_models(recipe, ArtifactCache(), SilentProgress())
+    passages = cut_corpus(context)
+    teacher = encoder_graph(context, passages, "fp32")
+    student = encoder_graph(context, passages, recipe.encoder.precision, model=report.models["encoder"])
+    work = workload(context, passages, None, "encoder")
+    ours, theirs, latency, throughput = time_beside_parent(
+        STUDENT, work(student.folder), work(teacher.folder), turns
     )
-    for name, values in measures.items():
-        share = values["nDCG@10"] / measures[TEACHER]["nDCG@10"]
-        size = graphs[0 if name == TEACHER else 1] / 1e6
-        table.add_row(name, *(f"{value:.4f}" for value in values.values()), f"{share:.1%}", f"{size:.1f}")
-    console.print(table)
-    return measures
+    trained = [row.training for row in report.rows if row.training]
+    return {
+        "training_s": round(sum(training.seconds for training in trained)),
+        "training_flops": sum(training.flops for training in trained),
+        "bytes": {TEACHER: original.size.graph_bytes, STUDENT: final.size.graph_bytes},
+        "shrink": original.size.graph_bytes / final.size.graph_bytes,
+        "tokens_a_second": {TEACHER: theirs.throughput, STUDENT: ours.throughput},
+        "speedup": throughput,
+        "latency_p50_ms": {TEACHER: theirs.latency_p50_ms, STUDENT: ours.latency_p50_ms},
+        "latency_ratio": latency,
+        "turns": turns,
+        "quality": {
+            name: {
+                TEACHER: original.quality[name],
+                STUDENT: final.quality[name],
+                ASYMMETRIC: final.quality[name + TEACHERS_INDEX],
+            }
+            for name in (TRAINED_SET, OTHER_SET)
+        },
+    }
 
 
-def ranked(data: DataSet, passages: np.ndarray, questions: np.ndarray) -> Rankings:
-    """The ids that each question finds by inner product, best first."""
-    found = []
-    for question in questions:
-        best = np.argsort(-(passages @ question), kind="stable")[:DEPTH]
-        found.append([data.passages[row].id for row in best])
-    return found
+def missed_targets(found: dict[str, Any], targets: Targets) -> list[str]:
+    """What was not reached, and by how much."""
+    missed = []
+    for name, least in targets.quality.items():
+        value = share(found, name, STUDENT)
+        if value < least:
+            missed.append(f"{name}: {value:.1%} of the teacher's {MEASURE}, target {least:.0%}")
+    for key, least in (("shrink", targets.shrink), ("speedup", targets.speedup)):
+        if found[key] < least:
+            missed.append(f"{key}: {found[key]:.2f}, target {least:g}")
+    if found["training_s"] > MOST_TRAINING_S:
+        missed.append(f"training: {found['training_s']:,} s, target {MOST_TRAINING_S:,}")
+    return missed
+
+
+def share(found: dict[str, Any], name: str, contender: str) -> float:
+    """Of the teacher's nDCG@10 on a set."""
+    quality = found["quality"][name]
+    return float(quality[contender][MEASURE] / quality[TEACHER][MEASURE])
+
+
+def as_table(found: dict[str, Any]) -> Table:
+    """Quality, bytes and throughput of teacher and student."""
+    table = Table(
+        f"trained for {found['training_s']:,} s", *(f"{MEASURE} {name}" for name in found["quality"]),
+        "MB", "×", "tokens/s", "×",
+    )  # fmt: skip
+    for contender in (TEACHER, STUDENT, ASYMMETRIC):
+        qualities = [
+            f"{measures[contender][MEASURE]:.4f} ({share(found, name, contender):.1%})"
+            for name, measures in found["quality"].items()
+        ]
+        size, speed = (found[key].get(contender) for key in ("bytes", "tokens_a_second"))
+        ratios = (found["shrink"], found["speedup"]) if contender == STUDENT else (1.0, 1.0)
+        cost = [f"{size / 1e6:.2f}", f"{ratios[0]:.3f}", f"{speed:,.0f}", f"{ratios[1]:.2f}"] if size else []
+        table.add_row(contender, *qualities, *cost)
+    return table
 
 
 if __name__ == "__main__":
