@@ -20,7 +20,9 @@ def allowed_values(path: Sequence[str]) -> str:
     schema = Recipe.model_json_schema()
     node: Mapping[str, Any] = schema
     for part in path:
-        node = _resolved(node, schema).get("properties", {}).get(part, {})
+        node = _resolved(node, schema)
+        is_element = node.get("type") == "array" and part.isdecimal()
+        node = node["items"] if is_element else node.get("properties", {}).get(part, {})
     return _in_words(_resolved(node, schema))
 
 

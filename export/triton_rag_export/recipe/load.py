@@ -66,7 +66,7 @@ def _describe(
         return f"{place} is missing; allowed: {allowed_values(key)}"
     if details["type"] == "extra_forbidden":
         return f"{place} = {value}: unknown key; {nearest_key(key)}"
-    allowed = details["ctx"]["allowed"] if cross_check else allowed_values(key)
+    allowed = details.get("ctx", {}).get("allowed") or allowed_values(key)
     return f"{place} = {value or '(not given)'}: not allowed; allowed: {allowed}"
 
 
@@ -87,8 +87,11 @@ def _value(key: tuple[str, ...], content: Mapping[str, Any]) -> str:
     """The value as the recipe writes it, shortened; "" where the key is not in the file."""
     node: Any = content
     for part in key:
-        if not isinstance(node, Mapping) or part not in node:
+        if isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and part.isdecimal():
+            node = node[int(part)]
+        else:
             return ""
-        node = node[part]
     shown = json.dumps(node, ensure_ascii=False, default=str)
     return shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "…"

@@ -41,7 +41,8 @@ def _as_tuple(value: Any) -> Any:
 
 def _existing_file(path: Path) -> Path:
     if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+        allowed = f"an existing file; there is none at {path}"
+        raise PydanticCustomError("refused_value", "{allowed}", {"allowed": allowed})
     return path
 
 

@@ -1,5 +1,6 @@
 """Recipes: what is accepted, and what each fault is told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,13 @@ def fault(folder: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_every_recipe_in_the_repository_is_valid_and_named_after_its_file(path: Path) -> None:
-    assert load_recipe(path).name == path.stem
+def test_every_recipe_in_the_repository_is_valid_and_named_after_its_file(path: Path, tmp_path: Path) -> None:
+    laid = tmp_path / path.name
+    laid.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    for data in re.findall(r'"([^"]+\.jsonl)"', laid.read_text(encoding="utf-8")):
+        (tmp_path / data).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / data).touch()  # whoever runs the recipe brings the data
+    assert load_recipe(laid).name == path.stem
 
 
 def test_a_minimal_recipe_builds_retrieval_alone_with_the_documented_defaults(tmp_path: Path) -> None:
@@ -166,3 +172,13 @@ def test_a_value_where_a_table_belongs_is_told_the_keys_of_the_table(tmp_path: P
     message = fault(tmp_path, 'name = "mine"\ncorpus = "python-docs"\n')
     assert message.startswith("mine.toml:2: corpus = ")
     assert "allowed: a table with the keys source, path, cut" in message
+
+
+def test_a_file_that_is_not_there_is_named_with_its_place_in_the_list(tmp_path: Path) -> None:
+    message = fault(tmp_path, MINIMAL + '[encoder.distil]\nquestions = ["missing.jsonl", 3]\n')
+    first, second = message.splitlines()
+    assert first.startswith(
+        'mine.toml:6: encoder.distil.questions.0 = "missing.jsonl": not allowed; allowed: an '
+    )
+    assert first.endswith("existing file; there is none at missing.jsonl")
+    assert second.endswith("encoder.distil.questions.1 = 3: not allowed; allowed: a path, as text")
