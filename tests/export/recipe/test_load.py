@@ -30,11 +30,12 @@ def fault(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_is_valid_and_named_after_its_file(path: Path, tmp_path: Path) -> None:
-    laid = tmp_path / path.name
+    laid = tmp_path / "recipes" / path.name
+    laid.parent.mkdir()
     laid.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     for data in re.findall(r'"([^"]+\.jsonl)"', laid.read_text(encoding="utf-8")):
-        (tmp_path / data).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / data).touch()  # whoever runs the recipe brings the data
+        (laid.parent / data).parent.mkdir(parents=True, exist_ok=True)
+        (laid.parent / data).touch()  # whoever runs the recipe brings the data
     assert load_recipe(laid).name == path.stem
 
 
