@@ -53,12 +53,12 @@ class Method:
 
     Attributes:
         run: does it.
-        module: its code.
+        modules: its code, that which reads its data included.
         goals: what a step with this table is for.
     """
 
     run: "Callable[[Work], StepOutcome]"
-    module: str
+    modules: tuple[str, ...]
     goals: Callable[[Any], tuple[Goal, ...]]
 
 
@@ -169,26 +169,35 @@ def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "C
 
 def _recovering_methods(kind: Kind, data: Callable[[Work, Any], Any]) -> "dict[tuple[Kind, str], Method]":
     """Pruning, low rank and training for INT8, which changes neither size nor speed: the next graph does."""
-    module, named = f"triton_rag_export.compress.recovery.{kind}", kind.capitalize()
+    modules = (f"triton_rag_export.compress.recovery.{kind}", *_READERS[kind])
+    named = kind.capitalize()
     goals: dict[str, tuple[str, str, Callable[[Any], tuple[Goal, ...]]]] = {
         "prune": ("prune", "Prune", lambda table: SMALLER_AND_FASTER if table.cuts else ()),
         "low_rank": ("factorize", "LowRank", lambda table: SMALLER_AND_FASTER),
         "quantize": ("quantize", "Quantize", lambda table: ()),
     }
     return {
-        (kind, step): Method(_recovering(f"{verb}_{kind}", f"{settings}{named}Settings", data), module, goal)
+        (kind, step): Method(_recovering(f"{verb}_{kind}", f"{settings}{named}Settings", data), modules, goal)
         for step, (verb, settings, goal) in goals.items()
     }
 
 
-_DISTIL = "triton_rag_export.compress.distil_{}.distil"
+def _distilling(kind: Kind, run: "Callable[[Work], StepOutcome]") -> Method:
+    modules = (f"triton_rag_export.compress.distil_{kind}.distil", *_READERS[kind])
+    return Method(run, modules, lambda table: SMALLER_AND_FASTER)
+
+
+_READERS: dict[Kind, tuple[str, ...]] = {
+    "encoder": (
+        "triton_rag_export.compress.distil_encoder.read_data",
+        "triton_rag_export.evaluate.indexed_ids",
+    ),
+    "generator": ("triton_rag_export.compress.distil_generator.generator_texts",),
+}
+"""What reads the data, which no method imports: it is handed to them."""
 _METHODS: dict[tuple[Kind, str], Method] = {
-    ("encoder", "distil"): Method(
-        _distil_encoder, _DISTIL.format("encoder"), lambda table: SMALLER_AND_FASTER
-    ),
-    ("generator", "distil"): Method(
-        _distil_generator, _DISTIL.format("generator"), lambda table: SMALLER_AND_FASTER
-    ),
+    ("encoder", "distil"): _distilling("encoder", _distil_encoder),
+    ("generator", "distil"): _distilling("generator", _distil_generator),
     **_recovering_methods("encoder", encoder_data),
     **_recovering_methods("generator", generator_texts),
 }

@@ -26,7 +26,7 @@ PASSAGES_A_SEQUENCE = 4
 """A generator reads several passages at once: so do its calibration texts."""
 LEAST_SEQUENCES = 8
 _TEXT_SETTINGS = {"pooling", "normalize", "query_prefix", "passage_prefix", "max_tokens"}
-_PROMPT_SETTINGS = {"context_tokens", "template", "system", "instruction", "plain_template"}
+PROMPT_SETTINGS = {"context_tokens", "template", "system", "instruction", "plain_template"}
 
 _Item = TypeVar("_Item")
 
@@ -211,7 +211,7 @@ def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorReci
         "prompt",
         {
             "model": model.fingerprint,
-            "generator": recipe.model_dump(mode="json", include=_PROMPT_SETTINGS),
+            "generator": recipe.model_dump(mode="json", include=PROMPT_SETTINGS),
             "serving": serving.model_dump(mode="json"),
         },
         make,

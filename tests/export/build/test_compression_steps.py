@@ -158,6 +158,14 @@ def test_a_step_that_fails_keeps_the_rows_and_artifacts_of_those_before(
             r'generator\.prune\.sparsity = .*: .* above 0 with weights = "unstructured"',
         ),
         ("[generator.low_rank]\nrecover = false", r"generator\.low_rank\.energy"),
+        (
+            "[generator.prune]\nneurons = 0.5\n[generator.prune.recovery]\nlayers = 1",
+            r"generator\.prune\.recovery\.layers = 1: .* no such key in a recovery",
+        ),
+        (
+            '[encoder.quantize.recovery]\nstudent = "some/model"',
+            r'encoder\.quantize\.recovery\.student = "some/model": .* no such key in a recovery',
+        ),
         ('[generator.distil]\ntexts = ["nowhere.jsonl"]', r"generator\.distil\.texts"),
     ],
 )
