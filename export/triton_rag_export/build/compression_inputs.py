@@ -12,7 +12,7 @@ from typing import Any
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext, FoundModel, find_model
 from triton_rag_export.build.corpus_steps import CONTENT
-from triton_rag_export.build.model_steps import PROMPT_SETTINGS
+from triton_rag_export.build.model_steps import PROMPT_SETTINGS, TEXT_SETTINGS
 from triton_rag_export.evaluate.indexed_ids import REPETITIONS_FILE
 from triton_rag_export.evaluate.judged_data import PASSAGES_FILE
 from triton_rag_export.evaluate.ledger.row import Kind
@@ -38,7 +38,9 @@ def step_inputs(
     """
     tables = list(_tables(table))
     files = [path for each in tables for path in _paths(each)]
-    own = _encoder_inputs(passages, tables) if kind == "encoder" else _generator_inputs(context, files)
+    own = (
+        _encoder_inputs(context, passages, tables) if kind == "encoder" else _generator_inputs(context, files)
+    )
     return {
         "model": model.fingerprint,
         "settings": table.model_dump(mode="json"),
@@ -49,13 +51,14 @@ def step_inputs(
     }
 
 
-def _encoder_inputs(passages: Artifact, tables: Sequence[Table]) -> dict[str, Any]:
-    """Questions name passages that repeat others; Python's documentation is that of the running one."""
+def _encoder_inputs(context: BuildContext, passages: Artifact, tables: Sequence[Table]) -> dict[str, Any]:
+    """Texts become vectors as they will be served; questions name passages that repeat others."""
     reads_python_docs = any(
         isinstance(table, EncoderDistilRecipe) and table.python_docs and table.general_texts > 0
         for table in tables
     )
     return {
+        "text": context.recipe.encoder.model_dump(mode="json", include=TEXT_SETTINGS),
         "repetitions": sha256_of(passages.folder / REPETITIONS_FILE),
         "python": platform.python_version() if reads_python_docs else None,
     }

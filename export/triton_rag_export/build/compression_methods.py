@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext
 from triton_rag_export.build.corpus_steps import read_passages
+from triton_rag_export.build.model_steps import TEXT_SETTINGS
 from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.indexed_ids import read_kept_ids
 from triton_rag_export.evaluate.ledger.row import Goal, Kind
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from triton_rag_export.compress.distil_encoder import DistillationData
     from triton_rag_export.compress.distil_generator import GeneratorTexts
     from triton_rag_export.compress.outcome import Report, StepOutcome
+    from triton_rag_export.graph.encoder_settings import EncoderExport
 
 _Settings = TypeVar("_Settings")
 SMALLER_AND_FASTER: tuple[Goal, ...] = ("smaller", "faster")
@@ -116,6 +118,13 @@ def encoder_data(work: Work, table: Any) -> "DistillationData":
     return read_distillation_data(settings, read_passages(folder), read_kept_ids(folder))
 
 
+def text_export(work: Work) -> "EncoderExport":
+    """How the recipe has an encoder's texts read: pooling, normalization, prefixes, limit."""
+    from triton_rag_export.graph.encoder_settings import EncoderExport
+
+    return EncoderExport(**work.context.recipe.encoder.model_dump(include=TEXT_SETTINGS))
+
+
 def _distil_encoder(work: Work) -> "StepOutcome":
     from triton_rag_export.compress.distil_encoder import EncoderDistillation, run
 
@@ -126,6 +135,7 @@ def _distil_encoder(work: Work) -> "StepOutcome":
         data=encoder_data(work, work.table),
         workplace=work.workplace,
         report=work.report,
+        export=text_export(work),
     )
 
 
@@ -142,10 +152,13 @@ def _distil_generator(work: Work) -> "StepOutcome":
     )
 
 
-def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "Callable[[Work], StepOutcome]":
+def _recovering(
+    kind: Kind, run: str, settings: str, data: Callable[[Work, Any], Any]
+) -> "Callable[[Work], StepOutcome]":
     """A step that takes something away from a model and lets it recover.
 
     Args:
+        kind: of model.
         run: its function in `compress.recovery`.
         settings: their class.
         data: reads what its kind of model learns.
@@ -161,6 +174,7 @@ def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "C
             data=data(work, work.table.recovery),  # type: ignore[attr-defined]
             workplace=work.workplace,
             report=work.report,
+            **({"export": text_export(work)} if kind == "encoder" else {}),
         )
         return outcome
 
@@ -177,7 +191,9 @@ def _recovering_methods(kind: Kind, data: Callable[[Work, Any], Any]) -> "dict[t
         "quantize": ("quantize", "Quantize", lambda table: ()),
     }
     return {
-        (kind, step): Method(_recovering(f"{verb}_{kind}", f"{settings}{named}Settings", data), modules, goal)
+        (kind, step): Method(
+            _recovering(kind, f"{verb}_{kind}", f"{settings}{named}Settings", data), modules, goal
+        )
         for step, (verb, settings, goal) in goals.items()
     }
 

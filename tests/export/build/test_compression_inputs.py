@@ -94,6 +94,27 @@ def test_a_text_and_the_passages_beside_it_count(workshop: Path, name: str, file
     assert inputs(workshop, "generator", name) != before
 
 
+@pytest.mark.parametrize("name", ["distil", "prune"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pooling": "cls"},
+        {"normalize": False},
+        {"query_prefix": "ask: "},
+        {"passage_prefix": "told: "},
+        {"max_tokens": 150},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_encoder_learns_texts_as_they_are_served(
+    workshop: Path, name: str, changes: dict[str, Any]
+) -> None:
+    recipe = measured_recipe(workshop, TABLES)
+    other = recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update=changes)})
+    before, after = (json.loads(inputs(workshop, "encoder", name, each)) for each in (recipe, other))
+    assert before["text"] != after["text"]
+
+
 @pytest.mark.parametrize(("name", "reads_them"), [("distil", True), ("prune", False)])
 def test_pythons_documentation_is_that_of_a_version(
     workshop: Path, name: str, *, reads_them: bool, monkeypatch: pytest.MonkeyPatch

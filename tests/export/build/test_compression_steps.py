@@ -6,9 +6,12 @@ import pytest
 from export.build.judged import measured_recipe, write_judged_data
 from export.small_build import save_small_models, write_corpus
 from triton_rag_export.build import ArtifactCache, CompressionReport, compress
+from triton_rag_export.compress.distil_encoder import TorchEncoder
 from triton_rag_export.errors import CorpusError, RecipeError
 from triton_rag_export.evaluate.ledger import read_rows
 from triton_rag_export.evaluate.ledger.row import TEACHERS_INDEX
+from triton_rag_export.graph.model_source import resolve_model
+from triton_rag_export.recipe import load_recipe
 
 DISTIL = """
 [generator.gate]
@@ -172,3 +175,14 @@ def test_a_step_that_fails_keeps_the_rows_and_artifacts_of_those_before(
 def test_a_wrong_value_is_named_with_what_is_allowed(workshop: Path, extra: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         measured_recipe(workshop, f"\n{extra}\n")
+
+
+def test_an_encoder_is_trained_as_the_recipe_will_have_it_served(workshop: Path, tmp_path: Path) -> None:
+    measured_recipe(workshop, ENCODER + ENCODER_PRUNE, generator=False)
+    path = workshop / "recipe.toml"
+    asked = '[encoder]\npooling = "cls"\nquery_prefix = "ask: "\nmax_tokens = 130\n'
+    path.write_text(path.read_text().replace("[encoder]\n", asked))
+    cache = ArtifactCache(workshop / "cache" / "artifacts")
+    compress(load_recipe(path), tmp_path / "ledger.jsonl", cache=cache, out=tmp_path / "models")
+    found = TorchEncoder.load(resolve_model(str(tmp_path / "models" / "encoder"))).text
+    assert (found.pooling, found.query_prefix, found.max_tokens) == ("cls", "ask: ", 130)
