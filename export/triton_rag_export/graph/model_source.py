@@ -19,6 +19,8 @@ from triton_rag_export.graph.gguf_tokenizer import restore_pre_tokenizer
 
 PACKAGE_PREFIX = "package:"
 WEIGHT_AND_TOKENIZER_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.txt", "*.model", "*.jinja")
+MODULE_FILES = ("[0-9]_Pooling/*.json", "[0-9]_Dense/*.json", "[0-9]_Dense/*.safetensors")
+"""Of sentence-transformers' modules, which have folders of their own."""
 
 _OTHER_FORMATS = ("onnx/*", "openvino/*", "*.onnx", "original/*", "*.msgpack", "*.h5", "coreml/*")
 _HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
@@ -184,7 +186,7 @@ def _hub_folder(name: str) -> Path:
 
     try:
         unneeded = unneeded_files(name, _hub_files(name))
-        patterns = [*WEIGHT_AND_TOKENIZER_FILES, "1_Pooling/*"]
+        patterns = [*WEIGHT_AND_TOKENIZER_FILES, *MODULE_FILES]
         return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=list(unneeded)))
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -243,8 +245,8 @@ def model_files(source: ModelSource) -> Iterator[Path]:
     if source.gguf_file is not None:
         yield source.folder / source.gguf_file
         return
-    found = {path for pattern in WEIGHT_AND_TOKENIZER_FILES for path in source.folder.glob(pattern)}
-    yield from sorted(found | set(source.folder.glob("1_Pooling/*.json")))
+    patterns = (*WEIGHT_AND_TOKENIZER_FILES, *MODULE_FILES)
+    yield from sorted({path for pattern in patterns for path in source.folder.glob(pattern)})
 
 
 def _load_model(source: ModelSource, auto_class: Any) -> Any:

@@ -21,6 +21,14 @@ from triton_rag_export.graph.encoder_settings import (
     text_settings,
 )
 from triton_rag_export.graph.model_source import ModelSource, load_encoder_model, load_tokenizer
+from triton_rag_export.graph.projection import (
+    BIAS,
+    IDENTITY,
+    WEIGHT,
+    WEIGHTS_FILE,
+    read_projection,
+    torch_linear,
+)
 
 AS_ITS_FILES_SAY = EncoderExport()
 PROMPTS_FILE = "config_sentence_transformers.json"
@@ -57,7 +65,10 @@ class TorchEncoder(nn.Module):
             UnsupportedModelError: the model pools in a way that is not covered, or has other modules.
         """
         transformer = load_encoder_model(source)
-        return cls(transformer, text_settings(source, export, most_tokens(source, transformer.config)))
+        encoder = cls(transformer, text_settings(source, export, most_tokens(source, transformer.config)))
+        projection = read_projection(source, int(transformer.config.hidden_size))
+        encoder.projection = None if projection is None else torch_linear(projection)
+        return encoder
 
     @property
     def width(self) -> int:
@@ -120,9 +131,11 @@ class TorchEncoder(nn.Module):
 
         assert self.projection is not None
         settings = {"in_features": self.projection.in_features, "out_features": self.projection.out_features}
-        identity = "torch.nn.modules.linear.Identity"
-        _write(folder / "config.json", {**settings, "bias": False, "activation_function": identity})
-        save_file({"linear.weight": self.projection.weight.detach()}, folder / "model.safetensors")
+        has_bias = self.projection.bias is not None
+        _write(folder / "config.json", {**settings, "bias": has_bias, "activation_function": IDENTITY})
+        tensors = {WEIGHT: self.projection.weight, **({BIAS: self.projection.bias} if has_bias else {})}
+        found = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(found, folder / WEIGHTS_FILE)
 
 
 def _pooling_flags(pooling: str) -> dict[str, bool]:

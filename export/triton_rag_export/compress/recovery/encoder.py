@@ -18,6 +18,7 @@ from triton_rag_export.compress.distil_encoder.teacher_vectors import teacher_ve
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenIds, TokenTexts
 from triton_rag_export.compress.distil_encoder.torch_encoder import AS_ITS_FILES_SAY
 from triton_rag_export.compress.low_rank import Call, LowRankSettings
+from triton_rag_export.compress.model_parts import layer_names
 from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.pruning import Loss, PruneSettings, embedding_loss
 from triton_rag_export.compress.recovery import steps
@@ -165,7 +166,8 @@ class EncoderRecovery:
         """Load an encoder and read the texts."""
         found = resolve_model(str(source))
         teacher = TorchEncoder.load(found, export)
-        whole = replace(settings, layers=0, choose="spaced", student=str(source))
+        layers = tuple(range(len(layer_names(teacher.transformer, "encoder"))))
+        whole = replace(settings, layers=layers, choose="spaced", student="")
         tokenizer = TextTokenizer(found, teacher.text, min(whole.max_tokens, teacher.text.max_tokens))
         encoder = make_student(teacher, found, whole, ())
         return cls(found, encoder, data, TokenTexts.of(data, tokenizer), tokenizer, whole, workplace, export)
