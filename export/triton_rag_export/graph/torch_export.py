@@ -36,28 +36,13 @@ def export_with_torch(
     """
     import torch
 
-    projected = None if projection is None else torch_linear(projection)
-
-    class Pooled(torch.nn.Module):  # torch is imported when it is needed only
-        def __init__(self) -> None:
-            super().__init__()
-            self.model, self.projected = model, projected
-
-        def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            wide = ids.long()
-            states = self.model(input_ids=wide, attention_mask=torch.ones_like(wide)).last_hidden_state
-            vectors = states.mean(dim=1) if text.pooling == "mean" else states[:, 0]
-            if self.projected is not None:
-                vectors = self.projected(vectors)
-            return torch.nn.functional.normalize(vectors, dim=-1) if text.normalize else vectors
-
     example = torch.ones((1, _EXAMPLE_TOKENS), dtype=torch.int32)
     tokens = torch.export.Dim("tokens", min=2, max=text.max_tokens)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch about itself
             torch.onnx.export(
-                Pooled().eval(),
+                _pooled(model, text, projection).eval(),
                 (example,),
                 path,
                 input_names=["ids"],
@@ -73,3 +58,23 @@ def export_with_torch(
             f"model {source.name!r}: the hand-built graph does not cover it, and torch cannot export its "
             f"family {family!r} ({type(error).__name__}: {reason}); choose a BERT-like encoder"
         ) from error
+
+
+def _pooled(model: Any, text: TextSettings, projection: LinearWeights | None) -> Any:
+    import torch  # when it is needed only
+
+    class Pooled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            self.projected = None if projection is None else torch_linear(projection)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            wide = ids.long()
+            states = self.model(input_ids=wide, attention_mask=torch.ones_like(wide)).last_hidden_state
+            vectors = states.mean(dim=1) if text.pooling == "mean" else states[:, 0]
+            if self.projected is not None:
+                vectors = self.projected(vectors)
+            return torch.nn.functional.normalize(vectors, dim=-1) if text.normalize else vectors
+
+    return Pooled()
