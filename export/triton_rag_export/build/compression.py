@@ -16,7 +16,7 @@ from triton_rag_export.build.compression_methods import method_of
 from triton_rag_export.build.compression_steps import run_step
 from triton_rag_export.build.context import BuildContext, FoundModel, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus
-from triton_rag_export.build.ledger_rows import Done, LedgerWriter
+from triton_rag_export.build.ledger_rows import Done, LedgerWriter, refuse_unjudged
 from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
 from triton_rag_export.build.output import check_output, new_folder, place_file
 from triton_rag_export.build.precision_choice import choose_precision
@@ -88,9 +88,11 @@ def compress(
 
     Raises:
         GateError: a step loses more than the recipe allows, or misses its goal; its row is in the ledger.
+        RecipeError: there is no judged data, and a gate that judges by it.
         ExportError: recipe, corpus, data, a model or the ledger cannot be used.
     """
     started_s = time.monotonic()
+    refuse_unjudged(recipe)
     context = find_models(recipe, cache or ArtifactCache(), progress or SilentProgress())
     passages = cut_corpus(context)
     compressed = compress_models(context, passages, ledger)
