@@ -14,8 +14,8 @@ class Gate:
         most_loss: by measure, the share of the parent's figure that a step may lose, 0 to 1.
         least_speedup: of a step that is to be faster: its throughput over the parent's.
         least_shrink: of a step that is to be smaller: the parent's bytes over its own.
-        teachers_index: judge an encoder where its queries search the index of the original model, as it will
-            serve, instead of its own.
+        teachers_index: judge an encoder where its queries search the index of another, as it will serve,
+            instead of its own.
     """
 
     most_loss: Mapping[str, float]
@@ -60,7 +60,7 @@ def _judged(row: LedgerRow, gate: Gate) -> Iterator[tuple[str, Mapping[str, floa
 
 def _losses(row: LedgerRow, parent: LedgerRow, gate: Gate) -> Iterator[Failure]:
     for data_set, measures in _judged(row, gate):
-        before = parent.quality.get(data_set) or parent.quality.get(data_set.removesuffix(TEACHERS_INDEX), {})
+        before = parent.quality.get(data_set, {})
         for measure, allowed in gate.most_loss.items():
             if measure not in measures or before.get(measure, 0.0) <= 0.0:
                 continue
