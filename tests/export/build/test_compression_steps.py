@@ -69,6 +69,14 @@ size = 0.8
 rank_multiple = 1
 recover = false
 """
+ANY_QUALITY = """
+[encoder.gate]
+least_speedup = 0.0
+least_shrink = 0.0
+ndcg_loss = 1.0
+recall_loss = 1.0
+mrr_loss = 1.0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +194,20 @@ def test_an_encoder_is_trained_as_the_recipe_will_have_it_served(workshop: Path,
     compress(load_recipe(path), tmp_path / "ledger.jsonl", cache=cache, out=tmp_path / "models")
     found = TorchEncoder.load(resolve_model(str(tmp_path / "models" / "encoder"))).text
     assert (found.pooling, found.query_prefix, found.max_tokens) == ("cls", "ask: ", 130)
+
+
+def test_two_equal_runs_give_models_of_the_same_fingerprint(workshop: Path, tmp_path: Path) -> None:
+    low_rank = LOW_RANK.replace("generator", "encoder")
+    recipe = measured_recipe(workshop, ANY_QUALITY + low_rank, generator=False)
+    found = [
+        compress(
+            recipe,
+            tmp_path / f"{name}.jsonl",
+            cache=ArtifactCache(tmp_path / f"{name}-cache"),
+            out=tmp_path / name,
+        )
+        for name in ("first", "second")
+    ]
+    models = [[row.model for row in report.rows] for report in found]
+    assert models[0] == models[1]
+    assert not list((tmp_path / "first" / "encoder").glob("artifact.json"))
