@@ -12,10 +12,11 @@ from pydantic import TypeAdapter
 from triton_rag_export.build.artifacts import Artifact, key_of, library_versions
 from triton_rag_export.build.candidates import Candidate, Measuring
 from triton_rag_export.build.measuring import measured
-from triton_rag_export.errors import GateError
+from triton_rag_export.errors import GateError, RecipeError
 from triton_rag_export.evaluate.ledger import Gate, LedgerRow, append_row, failures, read_rows
 from triton_rag_export.evaluate.ledger.row import Comparison, Goal, Kind, Size, Speed, Training
 from triton_rag_export.recipe import Recipe
+from triton_rag_export.recipe.compression import steps_of
 
 LIBRARIES = (
     "triton-rag",
@@ -142,6 +143,27 @@ def gate_of(recipe: Recipe, kind: Kind) -> Gate:
         least_shrink=table.gate.least_shrink,
         teachers_index=kind == "encoder" and recipe.encoder.passage_model is not None,
     )
+
+
+def refuse_unjudged(recipe: Recipe) -> None:
+    """Refuse a recipe whose steps would be measured and judged by nothing, before any of them is done.
+
+    Raises:
+        RecipeError: names what to name, and the keys that would ask for nothing.
+    """
+    if recipe.ledger.data is not None:
+        return
+    kinds: tuple[Kind, ...] = ("encoder", "generator")
+    for kind in kinds:
+        table = recipe.encoder if kind == "encoder" else recipe.generator
+        if table is None or not (steps_of(table) or table.precision != "fp32"):
+            continue
+        if bounded := [key for key in _GATED if getattr(table.gate, key, 1.0) < 1]:
+            raise RecipeError(
+                f"ledger.data is not given, and [{kind}.gate] has nothing to judge the {kind} by; allowed: a "
+                "folder of judged data sets (passages.jsonl and questions.dev.jsonl), or "
+                f"{', '.join(f'{key} = 1.0' for key in bounded)} in [{kind}.gate]"
+            )
 
 
 def _row(candidate: Candidate, figures: Artifact, done: Done, *, key: str, recipe: str) -> LedgerRow:

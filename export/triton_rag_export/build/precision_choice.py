@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from triton_rag_export.build.candidates import Candidate
-from triton_rag_export.build.context import BuildContext
+from triton_rag_export.build.context import BuildContext, FoundModel
 from triton_rag_export.build.ledger_rows import Done, LedgerWriter
 from triton_rag_export.build.progress import step
 from triton_rag_export.evaluate.ledger.row import LedgerRow
@@ -14,7 +14,7 @@ def choose_precision(
     writer: LedgerWriter,
     before: tuple[Candidate, LedgerRow],
     original: Candidate,
-    export: Callable[[Candidate, str], Candidate],
+    export: Callable[[str, FoundModel, str], Candidate],
 ) -> str:
     """INT8 where it is faster here and passes the gate, else halves on a GPU, else FP32.
 
@@ -25,7 +25,7 @@ def choose_precision(
         writer: measures.
         before: the model in FP32, and its row.
         original: the model that the recipe names.
-        export: gives a candidate in a precision.
+        export: gives the candidate of a step's name, a model and a precision.
 
     Raises:
         ExportError: a graph cannot be exported or measured.
@@ -34,7 +34,7 @@ def choose_precision(
     reasons: list[str] = []
     for precision in ("int8", *(("fp16",) if has_gpu() else ())):
         done = Done({"precision": precision, "chosen by": "auto"}, ("faster",))
-        found = writer.measure(export(candidate, precision), before, original, done)
+        found = writer.measure(export(precision, candidate.model, precision), before, original, done)
         speedup = found.against_parent.throughput if found.against_parent else 1.0
         faults = [failure.message for failure in found.failures]
         if speedup <= 1.0 and not faults:  # the gate may ask for less

@@ -114,7 +114,7 @@ class LedgerRow:
         speed: how fast it is.
         against_parent: both in turns; None for the original.
         quality: by data set, then by measure; `DATA SET, teacher's index` has an encoder's queries search
-            the passages of the original model.
+            the passages of `encoder.passage_model`, in the precision of the row, else of the original model.
         distance: from the original model: `cosine` of an encoder, `KL` in nats and `top-1 agreement` of a
             generator, by data set as above.
         training: None where nothing was trained.
@@ -148,4 +148,4 @@ class LedgerRow:
 
 
 TEACHERS_INDEX = ", teacher's index"
-"""Ends the name of a data set whose passages were embedded by the original model."""
+"""Ends the name of a data set whose passages were embedded by another encoder, see `LedgerRow.quality`."""
