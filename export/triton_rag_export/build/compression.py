@@ -137,12 +137,14 @@ def _compress_model(
         done = Done(table.model_dump(mode="json"), goals, result.training, result.notes)
         row = writer.add(candidate, (before, row), original, done)
         before = candidate
-    if recipe.precision == "auto":
-        return before.model, choose_precision(context, writer, (before, row), original, exported)
-    if recipe.precision != "fp32":
-        done = Done({"precision": recipe.precision}, GOALS[recipe.precision])
-        writer.add(exported(recipe.precision, before.model, recipe.precision), (before, row), original, done)
-    return before.model, recipe.precision
+    precision: str = recipe.precision
+    if precision == "auto":
+        precision, row = choose_precision(context, writer, (before, row), original, exported)
+    elif precision != "fp32":
+        done = Done({"precision": precision}, GOALS[precision])
+        row = writer.add(exported(precision, before.model, precision), (before, row), original, done)
+    writer.end_with(row)
+    return before.model, precision
 
 
 def recipe_of(context: BuildContext, kind: Kind) -> EncoderRecipe | GeneratorRecipe:
@@ -180,7 +182,8 @@ def _graph(
     title, recipe = f"export the {kind} after {step!r}", recipe_of(context, kind)
     if isinstance(recipe, EncoderRecipe):
         return encoder_graph(context, passages, precision, model=model, title=title)  # type: ignore[arg-type]
-    changed = {"precision": precision} | ({"cache": "auto"} if precision != recipe.precision else {})
+    will_serve = recipe.precision in (precision, "auto")
+    changed = {"precision": precision} | ({} if will_serve else {"cache": "auto"})
     return generator_graph(context, model, recipe.model_copy(update=changed), passages, title=title)
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
@@ -85,7 +85,9 @@ class LedgerWriter:
         """
         row = self.measure(candidate, parent, original, done)
         self.append(row)
-        _refuse_failures(row, self.path)
+        if row.failures:
+            self.end_with(row)
+            _refuse_failures(row, self.path)
         return row
 
     def append(self, row: LedgerRow) -> None:
@@ -97,6 +99,17 @@ class LedgerWriter:
         if not self.path.exists() or row.key not in {known.key for known in read_rows(self.path)}:
             append_row(self.path, row)
         self.rows.append(row)
+
+    def end_with(self, row: LedgerRow) -> None:
+        """Have a row be the model's last, adding it again where the recipe was another one in between.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        way = [each for each in read_rows(self.path) if (each.recipe, each.kind) == (row.recipe, row.kind)]
+        last = [each for each in way if each.is_chosen][-1]
+        if last.key != row.key:
+            append_row(self.path, row)
 
     def measure(
         self,
@@ -191,10 +204,9 @@ def _row(candidate: Candidate, figures: Artifact, done: Done, *, key: str, recip
     )
 
 
-def _refuse_failures(row: LedgerRow, path: Path) -> None:
-    if row.failures:
-        listed = "\n".join(f"  {failure.message}" for failure in row.failures)
-        raise GateError(
-            f"the {row.kind} does not pass its gate after {row.step!r}:\n{listed}\n"
-            f"change the step, or [{row.kind}.gate]; all figures are in {path}"
-        )
+def _refuse_failures(row: LedgerRow, path: Path) -> NoReturn:
+    listed = "\n".join(f"  {failure.message}" for failure in row.failures)
+    raise GateError(
+        f"the {row.kind} does not pass its gate after {row.step!r}:\n{listed}\n"
+        f"change the step, or [{row.kind}.gate]; all figures are in {path}"
+    )

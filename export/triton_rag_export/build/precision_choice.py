@@ -1,6 +1,7 @@
 """`precision = "auto"`: by what the machine supports, and what was measured on it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from triton_rag_export.build.candidates import Candidate
 from triton_rag_export.build.context import BuildContext, FoundModel
@@ -15,10 +16,11 @@ def choose_precision(
     before: tuple[Candidate, LedgerRow],
     original: Candidate,
     export: Callable[[str, FoundModel, str], Candidate],
-) -> str:
+) -> tuple[str, LedgerRow]:
     """INT8 where it is faster here and passes the gate, else halves on a GPU, else FP32.
 
-    The reason is told as the step's note. Only the row of what is chosen goes to the ledger.
+    The reason is told as the step's note. What was measured and left goes to the ledger as well, as a row
+    that is not chosen, with the reason.
 
     Args:
         context: the build.
@@ -27,10 +29,13 @@ def choose_precision(
         original: the model that the recipe names.
         export: gives the candidate of a step's name, a model and a precision.
 
+    Returns:
+        The precision, and the row of the model in it.
+
     Raises:
         ExportError: a graph cannot be exported or measured.
     """
-    candidate, _ = before
+    candidate, row = before
     reasons: list[str] = []
     for precision in ("int8", *(("fp16",) if has_gpu() else ())):
         done = Done({"precision": precision, "chosen by": "auto"}, ("faster",))
@@ -42,9 +47,12 @@ def choose_precision(
         if not faults:
             writer.append(found)
             reasons.append(f"{speedup:.2f} times as fast as fp32, and it passes the gate")
-            return _told(context, candidate, precision, reasons)
+            return _told(context, candidate, precision, reasons), found
         reasons.append(f"not {precision}: {', '.join(faults)}")
-    return _told(context, candidate, "fp32", [*reasons, *([] if has_gpu() else ["not fp16: no GPU"])])
+        left = (*found.notes, f"not chosen: {', '.join(faults)}")
+        writer.append(replace(found, is_chosen=False, notes=left))
+    reasons += [] if has_gpu() else ["not fp16: no GPU"]
+    return _told(context, candidate, "fp32", reasons), row
 
 
 def has_gpu() -> bool:

@@ -12,7 +12,7 @@ from triton_rag_export.recipe.table import Layers, ModelName, RecipeFiles, Table
 STEPS = ("distil", "prune", "low_rank", "quantize")
 """Steps of compression in this order; each is a table below `[encoder]` or `[generator]`."""
 
-STUDENT_KEYS = ("student", "layers", "encoder_layers", "choose")
+STUDENT_KEYS = ("student", "layers", "encoder_layers", "choose", "neurons")
 """Keys of a distillation that say who the student is."""
 
 

@@ -12,6 +12,7 @@ from triton_rag_export.evaluate.generator_answers import asked_questions
 from triton_rag_export.evaluate.judged_data import read_judged_data
 from triton_rag_export.evaluate.ledger import read_rows
 from triton_rag_export.evaluate.ledger.row import ANSWERS, RETRIEVAL, TEACHERS_INDEX
+from triton_rag_export.evaluate.ledger_report import ledger_state
 from triton_rag_export.graph.model_source import load_tokenizer, resolve_model
 from triton_rag_export.prompt import export_prompt
 from triton_rag_export.recipe import Recipe, load_recipe
@@ -70,6 +71,21 @@ def test_a_second_run_repeats_nothing_and_adds_no_row(
     again = compress(recipe, report.ledger, cache=ArtifactCache(workshop / "cache"))
     assert [row.key for row in again.rows] == [row.key for row in report.rows]
     assert report.ledger.read_bytes() == before
+
+
+def test_a_recipe_that_goes_back_is_shown_as_it_is_now(report: CompressionReport, workshop: Path) -> None:
+    """The report follows the latest run, though its rows are known and nothing is measured again."""
+    ledger = workshop / "back.jsonl"
+    cache = ArtifactCache(workshop / "cache")
+    for precision, steps in (
+        ("int8", ["original", "int8"]),
+        ("fp32", ["original"]),
+        ("int8", ["original", "int8"]),
+    ):
+        compress(measured_recipe(workshop, ANY_SPEED, precision=precision), ledger, cache=cache)
+        shown = {model.kind: model for model in ledger_state(read_rows(ledger)).models}
+        assert [stage.row.step for stage in shown["encoder"].stages] == steps
+    assert len(ledger.read_text().splitlines()) == 3 + 2
 
 
 def refuse(*_: object) -> None:

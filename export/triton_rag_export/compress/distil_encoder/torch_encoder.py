@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from triton_rag_export.compress.trained_model import save_trained
+from triton_rag_export.compress.trained_model import save_trained, writing
 from triton_rag_export.graph.encoder_limits import most_tokens
 from triton_rag_export.graph.encoder_settings import (
     COMPARED_BY_DOT,
@@ -95,8 +95,16 @@ class TorchEncoder(nn.Module):
         Args:
             teacher: where the tokenizer is from, and what else is said of prompts.
             folder: where to; made if it is missing.
+
+        Raises:
+            TrainingError: the folder cannot be written.
         """
         save_trained(self.transformer, load_tokenizer(teacher), folder)
+        with writing(folder):
+            self._save_modules(folder)
+            self._save_prompts(teacher.folder / PROMPTS_FILE, folder / PROMPTS_FILE)
+
+    def _save_modules(self, folder: Path) -> None:
         hidden = int(self.transformer.config.hidden_size)
         modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
         pooling = {"word_embedding_dimension": hidden, **_pooling_flags(self.text.pooling)}
@@ -113,7 +121,6 @@ class TorchEncoder(nn.Module):
         _write(folder / "modules.json", described)
         limits = {"max_seq_length": self.text.max_tokens, "do_lower_case": self.text.lowercase}
         _write(folder / "sentence_bert_config.json", limits)
-        self._save_prompts(teacher.folder / PROMPTS_FILE, folder / PROMPTS_FILE)
 
     def _save_prompts(self, teachers: Path, path: Path) -> None:
         """The teacher's own file, with the prefixes and the comparison that were trained for."""

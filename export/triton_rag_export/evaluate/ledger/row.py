@@ -122,6 +122,7 @@ class LedgerRow:
         failures: what the gate does not allow.
         machine: what the times were taken on.
         versions: of Python and libraries.
+        is_chosen: whether the model goes this way; a precision that was measured and left is a row too.
         format: of this row.
     """
 
@@ -144,6 +145,7 @@ class LedgerRow:
     versions: Mapping[str, str]
     notes: tuple[str, ...] = field(default=())
     failures: tuple[Failure, ...] = field(default=())
+    is_chosen: bool = True
     format: int = FORMAT
 
 
