@@ -19,11 +19,11 @@ def schema_rows() -> Iterator[str]:
 
 
 def rows_of(table: type[BaseModel], path: tuple[str, ...], seen: set[type[BaseModel]]) -> Iterator[str]:
-    """A table's own keys, then the tables in it; a table that stands in several places is listed once."""
+    """A table's own keys, then the tables in it; one that stands in several places is listed once."""
     inner = {name: table_of(field) for name, field in table.model_fields.items()}
     yield from (row((*path, name), table.model_fields[name]) for name, kind in inner.items() if kind is None)
     for name, kind in inner.items():
-        if kind is not None and kind not in seen:
+        if kind is not None and not any(issubclass(kind, listed) for listed in seen):
             seen.add(kind)
             yield from rows_of(kind, (*path, name), seen)
 

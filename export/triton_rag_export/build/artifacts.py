@@ -21,9 +21,9 @@ from typing import Any
 
 from triton_rag_export.build.workplace import workplace
 from triton_rag_export.errors import BuildError
+from triton_rag_export.graph.model_source import RECORD_FILE
 
 CACHE_VARIABLE = "TRITON_RAG_CACHE"
-RECORD_FILE = "artifact.json"
 READ_ONLY = 0o444
 
 

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from triton_rag_export.build.artifacts import RECORD_FILE, Artifact
+from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.output import place_file
+from triton_rag_export.graph.model_source import RECORD_FILE
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.repository import ConfigChanges, apply_changes, read_config, write_config
 from triton_rag_export.repository.config import CONFIG_FILE, forwards_to, is_ensemble

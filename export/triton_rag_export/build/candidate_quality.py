@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.candidates import Candidate, Measuring
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.build.quality import data_fingerprint
@@ -28,27 +29,41 @@ Figures = dict[str, dict[str, float]]
 def encoder_quality(
     measuring: Measuring, candidate: Candidate, original: Candidate, running: StepProgress
 ) -> tuple[Figures, Figures]:
-    """Measures of an encoder's rankings by data set, with its own index and with the original's; cosines."""
+    """Measures of an encoder's rankings by data set, with its own index and with the teacher's; cosines."""
     quality: Figures = {}
     distance: Figures = {}
     limit = measuring.context.recipe.ledger.questions
     for name, path in measuring.data_sets.items():
         data = read_judged_data(path, limit)
-        own = judged_vectors(measuring, name, path, candidate)
+        own = judged_vectors(measuring, name, path, candidate.graph, f"after {candidate.step!r}")
         running.advance(0, None, f"search {name}")
         quality[name] = _rounded(retrieval_quality(data, own.passages, own.questions), RETRIEVAL)
-        if candidate is original:
-            continue
-        teachers = judged_vectors(measuring, name, path, original)
-        if teachers.passages.shape[1] == own.questions.shape[1]:
-            asymmetric = retrieval_quality(data, teachers.passages, own.questions)
-            quality[name + TEACHERS_INDEX] = _rounded(asymmetric, RETRIEVAL)
-            distance[name] = {"cosine": round(mean_cosine(teachers.passages, own.passages), 5)}
+        if candidate.index is not None:
+            teachers = judged_vectors(measuring, name, path, candidate.index, "by the teacher").passages
+            if teachers.shape[1] == own.questions.shape[1]:
+                asymmetric = retrieval_quality(data, teachers, own.questions)
+                quality[name + TEACHERS_INDEX] = _rounded(asymmetric, RETRIEVAL)
+        if candidate is not original:
+            before = judged_vectors(
+                measuring, name, path, original.graph, f"after {original.step!r}"
+            ).passages
+            if before.shape[1] == own.passages.shape[1]:
+                distance[name] = {"cosine": round(mean_cosine(before, own.passages), 5)}
     return quality, distance
 
 
-def judged_vectors(measuring: Measuring, name: str, path: Path, candidate: Candidate) -> JudgedVectors:
-    """A data set as vectors of a candidate, from the cache where it was embedded before."""
+def judged_vectors(
+    measuring: Measuring, name: str, path: Path, graph: Artifact, embedded: str
+) -> JudgedVectors:
+    """A data set as vectors of an encoder's graph, from the cache where it was embedded before.
+
+    Args:
+        measuring: what on.
+        name: of the data set.
+        path: its folder.
+        graph: of the encoder.
+        embedded: after what or by whom, for the progress display.
+    """
     limit = measuring.context.recipe.ledger.questions
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
@@ -60,19 +75,19 @@ def judged_vectors(measuring: Measuring, name: str, path: Path, candidate: Candi
             done += finished
             running.advance(done, len(data.passages), f"{done / running.seconds:,.0f} passages/s")
 
-        vectors = embed_judged_data(candidate.graph.folder, data, advance)
+        vectors = embed_judged_data(graph.folder, data, advance)
         np.save(folder / PASSAGES_FILE, vectors.passages)
         np.save(folder / QUESTIONS_FILE, vectors.questions)
         return {"note": f"{len(vectors.passages):,} passages, {len(vectors.questions):,} questions"}
 
     artifact = measuring.context.artifact(
         "judged-vectors",
-        {"graph": candidate.graph.key, "data": data_fingerprint(path), "limit": limit},
+        {"graph": graph.key, "data": data_fingerprint(path), "limit": limit},
         make,
         code=["triton_rag_export.evaluate.encoder_quality"],
         own_code=[__name__],
         libraries=LIBRARIES,
-        title=f"embed {name} after {candidate.step!r}",
+        title=f"embed {name} {embedded}",
     )
     return JudgedVectors(np.load(artifact.folder / PASSAGES_FILE), np.load(artifact.folder / QUESTIONS_FILE))
 

@@ -20,12 +20,16 @@ class Candidate:
         step: its name.
         model: the torch model.
         graph: exported.
+        index: the graph that embeds the passages which an encoder's queries search in another's index: that
+            of `encoder.passage_model` in this graph's precision, as it will serve, else that of the original.
+            None for a generator, and for the original without a `passage_model`.
     """
 
     kind: Kind
     step: str
     model: FoundModel
     graph: Artifact
+    index: Artifact | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from triton_rag_export.build.compression_methods import method_of
 from triton_rag_export.build.compression_steps import run_step
 from triton_rag_export.build.context import BuildContext, FoundModel, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus
-from triton_rag_export.build.ledger_rows import Done, LedgerWriter
+from triton_rag_export.build.ledger_rows import Done, LedgerWriter, refuse_unjudged
 from triton_rag_export.build.model_steps import encoder_graph, generator_graph, prompt_files
 from triton_rag_export.build.output import check_output, new_folder, place_file
 from triton_rag_export.build.precision_choice import choose_precision
@@ -88,9 +88,11 @@ def compress(
 
     Raises:
         GateError: a step loses more than the recipe allows, or misses its goal; its row is in the ledger.
+        RecipeError: there is no judged data, and a gate that judges by it.
         ExportError: recipe, corpus, data, a model or the ledger cannot be used.
     """
     started_s = time.monotonic()
+    refuse_unjudged(recipe)
     context = find_models(recipe, cache or ArtifactCache(), progress or SilentProgress())
     passages = cut_corpus(context)
     compressed = compress_models(context, passages, ledger)
@@ -121,28 +123,28 @@ def _compress_model(
 ) -> tuple[FoundModel, str]:
     """The torch model after the last step, and the precision that its graph will have."""
 
-    def export(candidate: Candidate, precision: str) -> Candidate:
-        graph = _graph(context, passages, kind, candidate.model, precision, precision)
-        return Candidate(kind, precision, candidate.model, graph)
+    def exported(step: str, found: FoundModel, precision: str = "fp32") -> Candidate:
+        return _candidate(context, passages, kind, found, precision, step, original.graph)
 
     recipe = recipe_of(context, kind)
-    original = Candidate(kind, ORIGINAL, model, _graph(context, passages, kind, model, "fp32", ORIGINAL))
+    original = _candidate(context, passages, kind, model, "fp32", ORIGINAL, None)
     row = writer.add(original, None, original, Done())
     before = original
     for name, table in steps_of(recipe).items():
         result = run_step(context, passages, kind, name, table, before.model)
-        graph = _graph(context, passages, kind, result.model, "fp32", name)
-        candidate = Candidate(kind, name, result.model, graph)
+        candidate = exported(name, result.model)
         goals = method_of(kind, name).goals(table)
         done = Done(table.model_dump(mode="json"), goals, result.training, result.notes)
         row = writer.add(candidate, (before, row), original, done)
         before = candidate
-    if recipe.precision == "auto":
-        return before.model, choose_precision(context, writer, (before, row), original, export)
-    if recipe.precision != "fp32":
-        done = Done({"precision": recipe.precision}, GOALS[recipe.precision])
-        writer.add(export(before, recipe.precision), (before, row), original, done)
-    return before.model, recipe.precision
+    precision: str = recipe.precision
+    if precision == "auto":
+        precision, row = choose_precision(context, writer, (before, row), original, exported)
+    elif precision != "fp32":
+        done = Done({"precision": precision}, GOALS[precision])
+        row = writer.add(exported(precision, before.model, precision), (before, row), original, done)
+    writer.end_with(row)
+    return before.model, precision
 
 
 def recipe_of(context: BuildContext, kind: Kind) -> EncoderRecipe | GeneratorRecipe:
@@ -157,13 +159,31 @@ def recipe_of(context: BuildContext, kind: Kind) -> EncoderRecipe | GeneratorRec
     return recipe
 
 
+def _candidate(
+    context: BuildContext,
+    passages: Artifact,
+    kind: Kind,
+    model: FoundModel,
+    precision: str,
+    step: str,
+    original: Artifact | None,
+) -> Candidate:
+    """A model after a step, its graph, and the graph whose index an encoder's queries may search."""
+    graph = _graph(context, passages, kind, model, precision, step)
+    index = original if kind == "encoder" else None
+    if kind == "encoder" and context.passage_encoder is not None:
+        index = _graph(context, passages, kind, context.passage_encoder, precision, f"{step}, for passages")
+    return Candidate(kind, step, model, graph, index)
+
+
 def _graph(
     context: BuildContext, passages: Artifact, kind: Kind, model: FoundModel, precision: str, step: str
 ) -> Artifact:
     title, recipe = f"export the {kind} after {step!r}", recipe_of(context, kind)
     if isinstance(recipe, EncoderRecipe):
         return encoder_graph(context, passages, precision, model=model, title=title)  # type: ignore[arg-type]
-    changed = {"precision": precision} | ({"cache": "auto"} if precision != recipe.precision else {})
+    will_serve = recipe.precision in (precision, "auto")
+    changed = {"precision": precision} | ({} if will_serve else {"cache": "auto"})
     return generator_graph(context, model, recipe.model_copy(update=changed), passages, title=title)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from triton_rag_export.build.artifacts import Artifact
 from triton_rag_export.build.context import BuildContext
 from triton_rag_export.build.corpus_steps import read_passages
+from triton_rag_export.build.model_steps import TEXT_SETTINGS
 from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.indexed_ids import read_kept_ids
 from triton_rag_export.evaluate.ledger.row import Goal, Kind
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from triton_rag_export.compress.distil_encoder import DistillationData
     from triton_rag_export.compress.distil_generator import GeneratorTexts
     from triton_rag_export.compress.outcome import Report, StepOutcome
+    from triton_rag_export.graph.encoder_settings import EncoderExport
 
 _Settings = TypeVar("_Settings")
 SMALLER_AND_FASTER: tuple[Goal, ...] = ("smaller", "faster")
@@ -58,12 +60,12 @@ class Method:
 
     Attributes:
         run: does it.
-        module: its code.
+        modules: its code, that which reads its data included.
         goals: what a step with this table is for.
     """
 
     run: "Callable[[Work], StepOutcome]"
-    module: str
+    modules: tuple[str, ...]
     goals: Callable[[Any], tuple[Goal, ...]]
 
 
@@ -121,6 +123,13 @@ def encoder_data(work: Work, table: Any) -> "DistillationData":
     return read_distillation_data(settings, read_passages(folder), read_kept_ids(folder))
 
 
+def text_export(work: Work) -> "EncoderExport":
+    """How the recipe has an encoder's texts read: pooling, normalization, prefixes, limit."""
+    from triton_rag_export.graph.encoder_settings import EncoderExport
+
+    return EncoderExport(**work.context.recipe.encoder.model_dump(include=TEXT_SETTINGS))
+
+
 def _distil_encoder(work: Work) -> "StepOutcome":
     from triton_rag_export.compress.distil_encoder import EncoderDistillation, run
 
@@ -132,6 +141,7 @@ def _distil_encoder(work: Work) -> "StepOutcome":
         workplace=work.workplace,
         report=work.report,
         vectors=work.teachers_vectors,
+        export=text_export(work),
     )
 
 
@@ -148,10 +158,13 @@ def _distil_generator(work: Work) -> "StepOutcome":
     )
 
 
-def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "Callable[[Work], StepOutcome]":
+def _recovering(
+    kind: Kind, run: str, settings: str, data: Callable[[Work, Any], Any]
+) -> "Callable[[Work], StepOutcome]":
     """A step that takes something away from a model and lets it recover.
 
     Args:
+        kind: of model.
         run: its function in `compress.recovery`.
         settings: their class.
         data: reads what its kind of model learns.
@@ -167,6 +180,7 @@ def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "C
             data=data(work, work.table.recovery),  # type: ignore[attr-defined]
             workplace=work.workplace,
             report=work.report,
+            **({"export": text_export(work)} if kind == "encoder" else {}),
         )
         return outcome
 
@@ -175,26 +189,37 @@ def _recovering(run: str, settings: str, data: Callable[[Work, Any], Any]) -> "C
 
 def _recovering_methods(kind: Kind, data: Callable[[Work, Any], Any]) -> "dict[tuple[Kind, str], Method]":
     """Pruning, low rank and training for INT8, which changes neither size nor speed: the next graph does."""
-    module, named = f"triton_rag_export.compress.recovery.{kind}", kind.capitalize()
+    modules = (f"triton_rag_export.compress.recovery.{kind}", *_READERS[kind])
+    named = kind.capitalize()
     goals: dict[str, tuple[str, str, Callable[[Any], tuple[Goal, ...]]]] = {
         "prune": ("prune", "Prune", lambda table: SMALLER_AND_FASTER if table.cuts else ()),
         "low_rank": ("factorize", "LowRank", lambda table: SMALLER_AND_FASTER),
         "quantize": ("quantize", "Quantize", lambda table: ()),
     }
     return {
-        (kind, step): Method(_recovering(f"{verb}_{kind}", f"{settings}{named}Settings", data), module, goal)
+        (kind, step): Method(
+            _recovering(kind, f"{verb}_{kind}", f"{settings}{named}Settings", data), modules, goal
+        )
         for step, (verb, settings, goal) in goals.items()
     }
 
 
-_DISTIL = "triton_rag_export.compress.distil_{}.distil"
+def _distilling(kind: Kind, run: "Callable[[Work], StepOutcome]") -> Method:
+    modules = (f"triton_rag_export.compress.distil_{kind}.distil", *_READERS[kind])
+    return Method(run, modules, lambda table: SMALLER_AND_FASTER)
+
+
+_READERS: dict[Kind, tuple[str, ...]] = {
+    "encoder": (
+        "triton_rag_export.compress.distil_encoder.read_data",
+        "triton_rag_export.evaluate.indexed_ids",
+    ),
+    "generator": ("triton_rag_export.compress.distil_generator.generator_texts",),
+}
+"""What reads the data, which no method imports: it is handed to them."""
 _METHODS: dict[tuple[Kind, str], Method] = {
-    ("encoder", "distil"): Method(
-        _distil_encoder, _DISTIL.format("encoder"), lambda table: SMALLER_AND_FASTER
-    ),
-    ("generator", "distil"): Method(
-        _distil_generator, _DISTIL.format("generator"), lambda table: SMALLER_AND_FASTER
-    ),
+    ("encoder", "distil"): _distilling("encoder", _distil_encoder),
+    ("generator", "distil"): _distilling("generator", _distil_generator),
     **_recovering_methods("encoder", encoder_data),
     **_recovering_methods("generator", generator_texts),
 }

@@ -9,25 +9,27 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from triton_rag_export.build.artifacts import Artifact, key_of
+from triton_rag_export.build.compression_inputs import step_inputs
 from triton_rag_export.build.compression_methods import Work, method_of
 from triton_rag_export.build.context import BuildContext, FoundModel, decided_by_all, find_model
-from triton_rag_export.build.corpus_steps import CONTENT
 from triton_rag_export.build.progress import StepProgress
 from triton_rag_export.errors import BuildError
 from triton_rag_export.evaluate.ledger.row import Kind, Training
 from triton_rag_export.recipe.table import Table
-from triton_rag_export.repository.manifest import sha256_of
 
 if TYPE_CHECKING:
     from triton_rag_export.compress.outcome import Progress, Report
 
 LIBRARIES = ("accelerate", "gguf", "safetensors", "tokenizers", "torch", "transformers")
+OWN_CODE = (
+    "triton_rag_export.build.compression_inputs",
+    "triton_rag_export.build.compression_methods",
+    "triton_rag_export.build.corpus_steps",
+)
 WORK_FOLDER = "training"
-
-_Settings = TypeVar("_Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,8 @@ def run_step(
     _refuse_processes()
     method = method_of(kind, name)
     what = f"{kind}-{name.replace('_', '-')}"
-    code, own_code = [method.module], [__name__]
-    inputs = {
-        "model": model.fingerprint,
-        "settings": table.model_dump(mode="json"),
-        "files": _file_hashes(table),
-        "student": _student(table),
-        "passages": passages.facts[CONTENT],
-    }
+    code, own_code = method.modules, [__name__, *OWN_CODE]
+    inputs = step_inputs(context, passages, kind, table, model)
     key = key_of(what, decided_by_all(inputs, code, own_code, LIBRARIES))[:32]
     workplace = context.cache.folder.parent / WORK_FOLDER / what / key
 
@@ -97,28 +93,6 @@ def model_path(model: FoundModel) -> Path:
     """Where a method reads a model: its folder, or its GGUF file."""
     source = model.source
     return source.folder if source.gguf_file is None else source.folder / source.gguf_file
-
-
-def _file_hashes(table: Table) -> list[str]:
-    """SHA-256 of the files that a table names."""
-    found: list[str] = []
-    for name in type(table).model_fields:
-        value = getattr(table, name)
-        if isinstance(value, Table):
-            found += _file_hashes(value)
-        found += [
-            sha256_of(path) for path in (value if isinstance(value, tuple) else (value,)) if _is_file(path)
-        ]
-    return found
-
-
-def _is_file(value: Any) -> bool:
-    return isinstance(value, Path) and value.is_file()
-
-
-def _student(table: Table) -> str | None:
-    name = getattr(table, "student", "")
-    return find_model(name).fingerprint if name else None
 
 
 def _report_to(running: StepProgress) -> "Report":

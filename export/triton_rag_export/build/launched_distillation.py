@@ -43,7 +43,7 @@ def distil_launched(recipe: Recipe, out: Path, workplace: Path, cache: ArtifactC
         distil_generator,
         read_generator_texts,
     )
-    from triton_rag_export.compress.training.processes import processes
+    from triton_rag_export.compress.training.processes import new_accelerator, processes
 
     context = find_models(recipe, cache, SilentProgress())
     table = None if recipe.generator is None else recipe.generator.distil
@@ -51,6 +51,7 @@ def distil_launched(recipe: Recipe, out: Path, workplace: Path, cache: ArtifactC
         raise RecipeError("the recipe has no [generator.distil]; add it")
     try:
         settings = settings_of(DistilGeneratorSettings, table)
+        new_accelerator(settings.training)  # refuses now what it would refuse when teacher and data are read
         with processes().main_process_first():
             passages = () if settings.texts else read_passages(cut_corpus(context).folder)
         texts = read_generator_texts(settings, recipe.generator, passages)

@@ -5,17 +5,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
 from triton_rag_export.build.artifacts import Artifact, key_of, library_versions
 from triton_rag_export.build.candidates import Candidate, Measuring
 from triton_rag_export.build.measuring import measured
-from triton_rag_export.errors import GateError
+from triton_rag_export.errors import GateError, RecipeError
 from triton_rag_export.evaluate.ledger import Gate, LedgerRow, append_row, failures, read_rows
 from triton_rag_export.evaluate.ledger.row import Comparison, Goal, Kind, Size, Speed, Training
 from triton_rag_export.recipe import Recipe
+from triton_rag_export.recipe.compression import steps_of
 
 LIBRARIES = (
     "triton-rag",
@@ -84,7 +85,9 @@ class LedgerWriter:
         """
         row = self.measure(candidate, parent, original, done)
         self.append(row)
-        _refuse_failures(row, self.path)
+        if row.failures:
+            self.end_with(row)
+            _refuse_failures(row, self.path)
         return row
 
     def append(self, row: LedgerRow) -> None:
@@ -96,6 +99,17 @@ class LedgerWriter:
         if not self.path.exists() or row.key not in {known.key for known in read_rows(self.path)}:
             append_row(self.path, row)
         self.rows.append(row)
+
+    def end_with(self, row: LedgerRow) -> None:
+        """Have a row be the model's last, adding it again where the recipe was another one in between.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        way = [each for each in read_rows(self.path) if (each.recipe, each.kind) == (row.recipe, row.kind)]
+        last = [each for each in way if each.is_chosen][-1]
+        if last.key != row.key:
+            append_row(self.path, row)
 
     def measure(
         self,
@@ -144,6 +158,27 @@ def gate_of(recipe: Recipe, kind: Kind) -> Gate:
     )
 
 
+def refuse_unjudged(recipe: Recipe) -> None:
+    """Refuse a recipe whose steps would be measured and judged by nothing, before any of them is done.
+
+    Raises:
+        RecipeError: names what to name, and the keys that would ask for nothing.
+    """
+    if recipe.ledger.data is not None:
+        return
+    kinds: tuple[Kind, ...] = ("encoder", "generator")
+    for kind in kinds:
+        table = recipe.encoder if kind == "encoder" else recipe.generator
+        if table is None or not (steps_of(table) or table.precision != "fp32"):
+            continue
+        if bounded := [key for key in _GATED if getattr(table.gate, key, 1.0) < 1]:
+            raise RecipeError(
+                f"ledger.data is not given, and [{kind}.gate] has nothing to judge the {kind} by; allowed: a "
+                "folder of judged data sets (passages.jsonl and questions.dev.jsonl), or "
+                f"{', '.join(f'{key} = 1.0' for key in bounded)} in [{kind}.gate]"
+            )
+
+
 def _row(candidate: Candidate, figures: Artifact, done: Done, *, key: str, recipe: str) -> LedgerRow:
     facts = figures.facts
     against = facts["against_parent"]
@@ -169,10 +204,9 @@ def _row(candidate: Candidate, figures: Artifact, done: Done, *, key: str, recip
     )
 
 
-def _refuse_failures(row: LedgerRow, path: Path) -> None:
-    if row.failures:
-        listed = "\n".join(f"  {failure.message}" for failure in row.failures)
-        raise GateError(
-            f"the {row.kind} does not pass its gate after {row.step!r}:\n{listed}\n"
-            f"change the step, or [{row.kind}.gate]; all figures are in {path}"
-        )
+def _refuse_failures(row: LedgerRow, path: Path) -> NoReturn:
+    listed = "\n".join(f"  {failure.message}" for failure in row.failures)
+    raise GateError(
+        f"the {row.kind} does not pass its gate after {row.step!r}:\n{listed}\n"
+        f"change the step, or [{row.kind}.gate]; all figures are in {path}"
+    )

@@ -39,7 +39,7 @@ def measured(
         measuring: what on.
         candidate: what to measure.
         parent: what it is timed beside; None: alone.
-        original: what its distance is taken from, and whose index is the teacher's.
+        original: what its distance is taken from.
 
     Returns:
         An artifact whose facts are `size`, `speed`, `against_parent`, `quality`, `distance` and `machine` of
@@ -67,6 +67,7 @@ def measured(
         }
 
     graphs = [part.graph.key if part else None for part in (candidate, parent, original)]
+    graphs.append(candidate.index.key if candidate.index else None)
     return measuring.context.artifact(
         "measured",
         {"graphs": graphs, "model": candidate.model.fingerprint, "machine": machine, **measuring.decided_by},

@@ -25,8 +25,8 @@ CALIBRATION_SEQUENCES = 32
 PASSAGES_A_SEQUENCE = 4
 """A generator reads several passages at once: so do its calibration texts."""
 LEAST_SEQUENCES = 8
-_TEXT_SETTINGS = {"pooling", "normalize", "query_prefix", "passage_prefix", "max_tokens"}
-_PROMPT_SETTINGS = {"context_tokens", "template", "system", "instruction", "plain_template"}
+TEXT_SETTINGS = {"pooling", "normalize", "query_prefix", "passage_prefix", "max_tokens"}
+PROMPT_SETTINGS = {"context_tokens", "template", "system", "instruction", "plain_template"}
 
 _Item = TypeVar("_Item")
 
@@ -51,7 +51,7 @@ def encoder_graph(
     recipe, model = context.recipe.encoder, model or context.encoder
     precision = precision or recipe.precision
     settings = {
-        **recipe.model_dump(mode="json", include=_TEXT_SETTINGS),
+        **recipe.model_dump(mode="json", include=TEXT_SETTINGS),
         "precision": precision,
     }
 
@@ -211,7 +211,7 @@ def prompt_files(context: BuildContext, model: FoundModel, recipe: GeneratorReci
         "prompt",
         {
             "model": model.fingerprint,
-            "generator": recipe.model_dump(mode="json", include=_PROMPT_SETTINGS),
+            "generator": recipe.model_dump(mode="json", include=PROMPT_SETTINGS),
             "serving": serving.model_dump(mode="json"),
         },
         make,

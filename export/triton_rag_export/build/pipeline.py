@@ -11,6 +11,7 @@ from triton_rag_export.build.compression import compress_models, recipe_of
 from triton_rag_export.build.context import BuildContext, find_models
 from triton_rag_export.build.corpus_steps import cut_corpus, embed_corpus, index_corpus
 from triton_rag_export.build.describe import INDEX_KEY, INDEX_VERSION, Made, describe
+from triton_rag_export.build.ledger_rows import refuse_unjudged
 from triton_rag_export.build.model_steps import (
     encoder_graph,
     generator_graph,
@@ -76,6 +77,8 @@ def build(
     """
     started_s = time.monotonic()
     check_output(out)
+    if recipe.is_compressed:
+        refuse_unjudged(recipe)
     context = find_models(recipe, cache or ArtifactCache(), progress or SilentProgress())
     generator = prompt = None
     if context.generator is not None and recipe.generator is not None:

@@ -1,7 +1,8 @@
 """What an exported generator answers from the passages that are right for a question, and how it differs.
 
-The passages are given, so that nothing but the generator decides. Questions without right answers in the data
-are left out. The distance from another generator is taken where both read the right answer, token by token.
+The passages are given, so that nothing but the generator decides. Where the data has no right answers to a
+question, the text of its right passage is the reference, which F1 and ROUGE-L compare with. The distance from
+another generator is taken where both read the right answer, token by token.
 """
 
 from collections import deque
@@ -25,7 +26,7 @@ class AskedQuestion:
 
     Attributes:
         prompt: token ids of the prompt with its right passages.
-        answers: the right ones.
+        answers: the right ones, or else the texts of the right passages; at least one.
     """
 
     prompt: TokenSequence
@@ -35,7 +36,7 @@ class AskedQuestion:
 def asked_questions(
     prompt_folder: Path, data: JudgedData, limit: int, answer_tokens: int
 ) -> list[AskedQuestion]:
-    """Questions with right answers, set into the recipe's prompt by the code that serves.
+    """Questions, set into the recipe's prompt by the code that serves.
 
     Args:
         prompt_folder: what `prompt_builder` reads.
@@ -48,12 +49,12 @@ def asked_questions(
     builder = PromptBuilder.load(prompt_folder)
     passages = {passage.id: passage for passage in data.passages}
     asked: list[AskedQuestion] = []
-    for question in data.questions:
-        if question.answers and len(asked) < limit:
-            right = [passages[name] for name in question.relevant]
-            given = [PromptPassage(passage.title, passage.text) for passage in right]
-            prompt = builder.build(question.text, given, max_tokens=answer_tokens)
-            asked.append(AskedQuestion(tuple(prompt.ids.tolist()), question.answers))
+    for question in data.questions[:limit]:
+        right = [passages[name] for name in question.relevant]
+        given = [PromptPassage(passage.title, passage.text) for passage in right]
+        prompt = builder.build(question.text, given, max_tokens=answer_tokens)
+        references = question.answers or tuple(passage.text for passage in right)
+        asked.append(AskedQuestion(tuple(prompt.ids.tolist()), references))
     return asked
 
 

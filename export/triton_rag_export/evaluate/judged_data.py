@@ -4,6 +4,7 @@ A data set is a folder with `passages.jsonl` (`id`, `title`, `text`) and `questi
 `triton-rag evaluate`).
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ def find_judged_data(folder: Path) -> dict[str, Path]:
     Raises:
         EvaluationError: there is none.
     """
-    paths = sorted(path.parent for path in folder.rglob(QUESTIONS_FILE))
+    walked = os.walk(folder, followlinks=True)  # data lie elsewhere, and are linked here
+    paths = sorted(Path(path) for path, _, files in walked if QUESTIONS_FILE in files)
     if not paths:
         raise EvaluationError(
             f"{folder} holds no data set: name a folder with {PASSAGES_FILE} and {QUESTIONS_FILE}, "

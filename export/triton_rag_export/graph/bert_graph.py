@@ -17,10 +17,10 @@ from triton_rag_export.graph.attention_nodes import AttentionShape, source_atten
 from triton_rag_export.graph.bert_weights import BertLayer, BertWeights, NormWeights
 from triton_rag_export.graph.factors import width_of
 from triton_rag_export.graph.layer_nodes import joined_node, layer_node
-from triton_rag_export.graph.linear import Floats, Precision
+from triton_rag_export.graph.linear import Floats, LinearWeights, Precision
 from triton_rag_export.graph.linear_node import Activation, Factors, Norm
 from triton_rag_export.graph.onnx_builder import GraphBuilder
-from triton_rag_export.graph.text_nodes import Pooling, pooling_node, text_embedding_node
+from triton_rag_export.graph.text_nodes import Pooling, pooling_node, projected_node, text_embedding_node
 
 Site = Literal["attention", "attention_output", "feed_forward"]
 """Whose input an INT8 encoder evens out."""
@@ -29,7 +29,12 @@ _ACTIVATIONS = {"gelu": Activation.GELU, "gelu_tanh": Activation.GELU_TANH, "rel
 
 
 def build_bert_graph(
-    bert: BertWeights, pooling: Pooling, precision: Precision, *, normalize: bool
+    bert: BertWeights,
+    pooling: Pooling,
+    precision: Precision,
+    *,
+    normalize: bool,
+    projection: LinearWeights | None = None,
 ) -> "BertGraph":
     """Build the whole encoder.
 
@@ -40,6 +45,7 @@ def build_bert_graph(
         pooling: "mean" or "cls".
         precision: "fp32"; "fp16", weights stored in half the bytes and computed in FP32; "int8".
         normalize: whether vectors have length one.
+        projection: behind pooling, (width, width of the vectors).
     """
     graph = GraphBuilder(f"encoder_{precision}")
     ids = graph.input("ids", np.int32, ["tokens"])
@@ -62,8 +68,13 @@ def build_bert_graph(
             rows = build.attention_output(layer, attended, rows)
             build.inputs_of[number, "feed_forward"] = rows
             rows = build.feed_forward(layer, rows)
-    pooling_node(graph, rows, build.lengths, pooling, normalize=normalize, output="vectors")
-    graph.output("vectors", np.float32, ["texts", bert.words.shape[1]])
+    if projection is None:
+        pooling_node(graph, rows, build.lengths, pooling, normalize=normalize, output="vectors")
+    else:
+        pooled = pooling_node(graph, rows, build.lengths, pooling, normalize=False)
+        projected_node(graph, pooled, projection, precision, normalize=normalize, output="vectors")
+    width = bert.words.shape[1] if projection is None else projection.weight.shape[1]
+    graph.output("vectors", np.float32, ["texts", width])
     return BertGraph(graph, build.inputs_of)
 
 

@@ -26,8 +26,9 @@ from triton_rag_export.graph.encoder_limits import most_tokens
 from triton_rag_export.graph.encoder_settings import EncoderExport, TextSettings, text_settings
 from triton_rag_export.graph.encoder_tokenizer import export_tokenizer
 from triton_rag_export.graph.fixed_texts import with_fixed_texts
-from triton_rag_export.graph.linear import Precision
+from triton_rag_export.graph.linear import LinearWeights, Precision
 from triton_rag_export.graph.model_source import ModelSource, fingerprint, load_encoder_model
+from triton_rag_export.graph.projection import read_projection
 from triton_rag_export.graph.quantization_aware import is_quantization_aware
 from triton_rag_export.graph.torch_export import export_with_torch
 from triton_rag_export.kernels import install_kernels, kernel_fingerprint
@@ -38,6 +39,9 @@ LOGGER = logging.getLogger(__name__)
 
 LEAST_COSINE_TO_TORCH = 0.9999
 """A hand-built FP32 graph that is farther from torch than this is not shipped."""
+
+CHECKED_WITH_TORCH = 16
+"""So many texts; torch reads them one by one."""
 
 LEAST_INT8_COSINE = 0.998
 """A mean cosine of INT8, or FP16, to FP32 below this is warned of."""
@@ -82,9 +86,17 @@ class _Export:
     settings: EncoderExport
     text: TextSettings
     model: Any
+    projection: LinearWeights | None
     tokenizer: QueryTokenizer
     calibration: list[TokenIds]
     checked: list[TokenIds]
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        if self.projection is None:
+            return int(self.model.config.hidden_size)
+        return int(self.projection.weight.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,7 @@ def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -
         pooling=export.text.pooling,
         normalize=export.text.normalize,
         max_tokens=export.text.max_tokens,
-        dim=export.model.config.hidden_size,
+        dim=export.dim,
         size_bytes=sum(path.stat().st_size for path in folder.glob(GRAPH_FILE + "*")),
         to_torch=written.to_torch,
         to_fp32=written.to_fp32,
@@ -141,14 +153,15 @@ def _prepare(source: ModelSource, settings: EncoderExport, folder: Path) -> _Exp
     calibration, checked = set_aside([ids for ids in texts if len(ids)])
     if not checked:
         checked = [ids for ids in tokenizer.encode_texts(SAMPLE_TEXTS) if len(ids)]
-    return _Export(source, settings, text, model, tokenizer, calibration, checked)
+    projection = read_projection(source, int(model.config.hidden_size))
+    return _Export(source, settings, text, model, projection, tokenizer, calibration, checked)
 
 
 def _export_by_hand(export: _Export, bert: BertWeights, folder: Path) -> _Written:
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
         reference = _write(bert, export, "fp32", scratch)
-        to_torch = closeness_to_torch(export.model, export.text, reference, export.checked[:16])
+        to_torch = _to_torch(export, reference)
         if to_torch.least < LEAST_COSINE_TO_TORCH:
             raise UnsupportedModelError(f"the hand-built graph's cosine to torch is {to_torch.least:.6f}")
         precision = export.settings.precision
@@ -169,15 +182,22 @@ def _export_by_hand(export: _Export, bert: BertWeights, folder: Path) -> _Writte
 
 
 def _export_by_torch(export: _Export, folder: Path) -> _Written:
-    export_with_torch(export.source, export.model, export.text, folder / GRAPH_FILE)
+    export_with_torch(export.source, export.model, export.text, export.projection, folder / GRAPH_FILE)
     encoder = _load_with_settings(export, "fp32", "single", folder)
-    to_torch = closeness_to_torch(export.model, export.text, encoder, export.checked[:16])
+    to_torch = _to_torch(export, encoder)
     return _Written("torch", "fp32", to_torch)
+
+
+def _to_torch(export: _Export, encoder: QueryEncoder) -> Closeness:
+    texts = export.checked[:CHECKED_WITH_TORCH]
+    return closeness_to_torch(export.model, export.text, export.projection, encoder, texts)
 
 
 def _write(bert: BertWeights, export: _Export, precision: Precision, folder: Path) -> QueryEncoder:
     text = export.text
-    built = build_bert_graph(bert, text.pooling, precision, normalize=text.normalize)
+    built = build_bert_graph(
+        bert, text.pooling, precision, normalize=text.normalize, projection=export.projection
+    )
     built.graph.save(folder / GRAPH_FILE)
     install_kernels(folder)
     return _load_with_settings(export, precision, "packed", folder)
@@ -191,7 +211,7 @@ def _load_with_settings(export: _Export, precision: Precision, layout: Layout, f
         pad_id=export.tokenizer.settings.pad_id,
         vocabulary_size=export.model.get_input_embeddings().weight.shape[0],
         max_tokens=text.max_tokens,
-        dim=export.model.config.hidden_size,
+        dim=export.dim,
         fingerprint={
             "weights": fingerprint(export.source),
             "graph": _sha256(folder, layout),
@@ -201,7 +221,7 @@ def _load_with_settings(export: _Export, precision: Precision, layout: Layout, f
             "query_prefix": text.query_prefix,
             "passage_prefix": text.passage_prefix,
             "max_tokens": text.max_tokens,
-            "dim": export.model.config.hidden_size,
+            "dim": export.dim,
         },
     ).write(folder)
     return QueryEncoder.load(folder)

@@ -10,6 +10,7 @@ from query_encoding import QueryEncoder
 from query_encoding.packing import TokenIds
 
 from triton_rag_export.graph.encoder_settings import TextSettings
+from triton_rag_export.graph.linear import LinearWeights, bias_of
 
 SAMPLE_TEXTS = (
     "What does the lambda keyword do?",
@@ -44,7 +45,11 @@ def closeness_to(reference: QueryEncoder, encoder: QueryEncoder, texts: Sequence
 
 
 def closeness_to_torch(
-    model: Any, text: TextSettings, encoder: QueryEncoder, texts: Sequence[TokenIds]
+    model: Any,
+    text: TextSettings,
+    projection: LinearWeights | None,
+    encoder: QueryEncoder,
+    texts: Sequence[TokenIds],
 ) -> Closeness:
     """Compare an exported encoder with the transformers model it was made from, one text at a time."""
     import torch
@@ -55,7 +60,10 @@ def closeness_to_torch(
             batch = torch.from_numpy(ids.astype(np.int64))[None]  # (1, tokens)
             states = model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state[0]
             vectors.append((states.mean(dim=0) if text.pooling == "mean" else states[0]).numpy())
-    return _compare(encoder.encode_ragged(texts), np.stack(vectors))
+    pooled = np.stack(vectors)
+    if projection is not None:
+        pooled = pooled @ projection.weight + bias_of(projection)
+    return _compare(encoder.encode_ragged(texts), pooled)
 
 
 def _compare(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> Closeness:

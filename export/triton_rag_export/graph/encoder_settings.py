@@ -22,6 +22,8 @@ from triton_rag_export.graph.text_nodes import Pooling
 LOGGER = logging.getLogger(__name__)
 
 COMPARED_BY_DOT = "dot"
+MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
+"""What an encoder may consist of: Dense is a projection (`projection.py`)."""
 QUERY_PROMPTS = ("query",)
 PASSAGE_PROMPTS = ("document", "passage", "corpus")
 """Names of prompts, in the order in which encode_query and encode_document of sentence-transformers look."""
@@ -85,12 +87,11 @@ def text_settings(source: ModelSource, settings: EncoderExport, most_tokens: int
         UnsupportedModelError: the model pools in a way that the graph does not cover, or has more modules.
         ModelSourceError: a file of sentence-transformers' cannot be read, or `max_tokens` is out of range.
     """
-    modules = [str(module["type"]).rsplit(".", 1)[-1] for module in _modules(source.folder)]
-    unknown = sorted(set(modules) - {"Transformer", "Pooling", "Normalize"})
-    if unknown:
+    modules = [kind for kind, _ in sentence_modules(source.folder)]
+    if modules != [kind for kind in MODULES if kind in modules]:
         raise UnsupportedModelError(
-            f"model {source.name!r} has the modules {', '.join(unknown)} of sentence-transformers: "
-            "allowed are Transformer, Pooling and Normalize; choose another encoder"
+            f"model {source.name!r} has the modules {', '.join(modules)} of sentence-transformers: "
+            f"allowed are {', '.join(MODULES)}, each at most once and in this order; choose another encoder"
         )
     own = _sentence_config(source.folder)
     asked = settings.max_tokens
@@ -136,9 +137,7 @@ def _transformers_config(folder: Path) -> dict[str, Any]:
 
 
 def _own_pooling(source: ModelSource) -> Pooling:
-    folders = [
-        module["path"] for module in _modules(source.folder) if str(module["type"]).endswith("Pooling")
-    ]
+    folders = [path for kind, path in sentence_modules(source.folder) if kind == "Pooling"]
     if not folders:
         return "mean"
     config = _read_json(source.folder / folders[0] / "config.json")
@@ -154,10 +153,15 @@ def _own_pooling(source: ModelSource) -> Pooling:
     )
 
 
-def _modules(folder: Path) -> list[dict[str, Any]]:
+def sentence_modules(folder: Path) -> list[tuple[str, str]]:
+    """The modules of sentence-transformers in order: each kind, and the path of its folder in the model's.
+
+    Raises:
+        ModelSourceError: `modules.json` cannot be read.
+    """
     path = folder / "modules.json"
     modules: list[dict[str, Any]] = _read_json(path) if path.is_file() else []
-    return modules
+    return [(str(module["type"]).rsplit(".", 1)[-1], str(module["path"])) for module in modules]
 
 
 def _sentence_config(folder: Path) -> dict[str, Any]:

@@ -49,10 +49,11 @@ def quantize_weight(weight: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
         weight: `(inputs, outputs)`.
 
     Returns:
-        The bytes `(inputs, outputs)` and the scales `(outputs,)`; a channel of zeros gets scale 1.
+        The bytes `(inputs, outputs)` and the scales `(outputs,)`; a channel of zeros gets scale 1, and so
+        does one of numbers so small that their scale is none of float32: its bytes are zeros.
     """
-    largest = np.abs(weight).max(axis=0)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    scale = (np.abs(weight).max(axis=0) / 127).astype(np.float32)
+    scale = np.where(scale > 0, scale, np.float32(1))
     return np.clip(np.rint(weight / scale), -127, 127).astype(np.int8), scale
 
 

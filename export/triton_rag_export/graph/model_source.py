@@ -19,6 +19,10 @@ from triton_rag_export.graph.gguf_tokenizer import restore_pre_tokenizer
 
 PACKAGE_PREFIX = "package:"
 WEIGHT_AND_TOKENIZER_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.txt", "*.model", "*.jinja")
+MODULE_FILES = ("[0-9]_Pooling/*.json", "[0-9]_Dense/*.json", "[0-9]_Dense/*.safetensors")
+"""Of sentence-transformers' modules, which have folders of their own."""
+RECORD_FILE = "artifact.json"
+"""What the artifact cache writes into the folder of everything that it keeps."""
 
 _OTHER_FORMATS = ("onnx/*", "openvino/*", "*.onnx", "original/*", "*.msgpack", "*.h5", "coreml/*")
 _HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
@@ -184,7 +188,7 @@ def _hub_folder(name: str) -> Path:
 
     try:
         unneeded = unneeded_files(name, _hub_files(name))
-        patterns = [*WEIGHT_AND_TOKENIZER_FILES, "1_Pooling/*"]
+        patterns = [*WEIGHT_AND_TOKENIZER_FILES, *MODULE_FILES]
         return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=list(unneeded)))
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -239,12 +243,16 @@ def _in_folder(name: str, folder: Path) -> ModelSource:
 
 
 def model_files(source: ModelSource) -> Iterator[Path]:
-    """Weights, configuration and tokenizer of a model, in a fixed order."""
+    """Weights, configuration and tokenizer of a model, in a fixed order.
+
+    What the artifact cache notes beside a model that a build made, such as when, is none of them.
+    """
     if source.gguf_file is not None:
         yield source.folder / source.gguf_file
         return
-    found = {path for pattern in WEIGHT_AND_TOKENIZER_FILES for path in source.folder.glob(pattern)}
-    yield from sorted(found | set(source.folder.glob("1_Pooling/*.json")))
+    patterns = (*WEIGHT_AND_TOKENIZER_FILES, *MODULE_FILES)
+    found = {path for pattern in patterns for path in source.folder.glob(pattern)}
+    yield from sorted(path for path in found if path.name != RECORD_FILE)
 
 
 def _load_model(source: ModelSource, auto_class: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from triton_rag_export.graph.bert_weights import NormWeights
-from triton_rag_export.graph.linear import Floats, Precision, quantize_weight
+from triton_rag_export.graph.linear import Floats, LinearWeights, Precision, quantize_weight
+from triton_rag_export.graph.linear_node import linear_node
 from triton_rag_export.graph.onnx_builder import KERNELS, GraphBuilder, without_trailing
 
 Pooling = Literal["mean", "cls"]
@@ -58,7 +59,7 @@ def text_embedding_node(
 
 
 def pooling_node(
-    graph: GraphBuilder, rows: str, lengths: str, pooling: Pooling, *, normalize: bool, output: str
+    graph: GraphBuilder, rows: str, lengths: str, pooling: Pooling, *, normalize: bool, output: str = ""
 ) -> str:
     """One vector of each text, (texts, width).
 
@@ -68,7 +69,7 @@ def pooling_node(
         lengths: name of (texts,) int32.
         pooling: "mean" of a text's rows, or "cls", its first row.
         normalize: whether vectors have length one.
-        output: the name of the result.
+        output: the name of the result; default one of its own.
     """
     return graph.apply(
         "Pooling",
@@ -79,3 +80,27 @@ def pooling_node(
         is_mean=int(pooling == "mean"),
         is_normalized=int(normalize),
     )
+
+
+def projected_node(
+    graph: GraphBuilder,
+    pooled: str,
+    projection: LinearWeights,
+    precision: Precision,
+    *,
+    normalize: bool,
+    output: str,
+) -> str:
+    """Vectors of another width, (texts, outputs).
+
+    Args:
+        graph: the graph.
+        pooled: name of (texts, inputs), one vector a text.
+        projection: the linear layer.
+        precision: of its weights.
+        normalize: whether vectors have length one.
+        output: the name of the result.
+    """
+    named = "" if normalize else output
+    vectors = linear_node(graph, pooled, projection, precision=precision, label="projection", output=named)
+    return graph.apply("LpNormalization", vectors, output=output, axis=-1, p=2) if normalize else vectors

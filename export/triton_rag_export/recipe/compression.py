@@ -12,6 +12,9 @@ from triton_rag_export.recipe.table import Layers, ModelName, RecipeFiles, Table
 STEPS = ("distil", "prune", "low_rank", "quantize")
 """Steps of compression in this order; each is a table below `[encoder]` or `[generator]`."""
 
+STUDENT_KEYS = ("student", "layers", "encoder_layers", "choose", "neurons")
+"""Keys of a distillation that say who the student is."""
+
 
 def steps_of(table: Table) -> dict[str, Table]:
     """The tables of the steps that a recipe's model goes through, by name, in order."""
@@ -223,43 +226,67 @@ class EncoderDistilRecipe(Table):
         return self
 
 
+def _refuse_student(recovery: Table) -> None:
+    """Refuse what says which student to make: in a recovery there is one already."""
+    if given := [key for key in STUDENT_KEYS if key in recovery.model_fields_set]:
+        refuse(f".{given[0]}", "no such key in a recovery, where what the step left of the model learns")
+
+
+class GeneratorRecoveryRecipe(GeneratorDistilRecipe):
+    """`[generator.….recovery]`: as `[generator.distil]`, without the keys that say who the student is."""
+
+    @model_validator(mode="after")
+    def _check_student(self) -> Self:
+        _refuse_student(self)
+        return self
+
+
+class EncoderRecoveryRecipe(EncoderDistilRecipe):
+    """`[encoder.….recovery]`: as `[encoder.distil]`, without the keys that say who the student is."""
+
+    @model_validator(mode="after")
+    def _check_student(self) -> Self:
+        _refuse_student(self)
+        return self
+
+
 class GeneratorPruneRecipe(PruneRecipe):
     """`[generator.prune]`: what of the generator is taken away; it recovers with itself as teacher."""
 
-    recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    recovery: GeneratorRecoveryRecipe = GeneratorRecoveryRecipe()
     """Loss, data and training of the recovery; the stages share its steps."""
 
 
 class GeneratorLowRankRecipe(LowRankRecipe):
     """`[generator.low_rank]`: the generator's linear layers become two factors, where that saves."""
 
-    recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    recovery: GeneratorRecoveryRecipe = GeneratorRecoveryRecipe()
     """Loss, data and training of the recovery."""
 
 
 class GeneratorQuantizeRecipe(Table):
     """`[generator.quantize]`: the generator is trained in the arithmetic of its INT8 graph."""
 
-    recovery: GeneratorDistilRecipe = GeneratorDistilRecipe()
+    recovery: GeneratorRecoveryRecipe = GeneratorRecoveryRecipe()
     """Loss, data and training."""
 
 
 class EncoderPruneRecipe(PruneRecipe):
     """`[encoder.prune]`: what of the encoder is taken away; it recovers with itself as teacher."""
 
-    recovery: EncoderDistilRecipe = EncoderDistilRecipe()
+    recovery: EncoderRecoveryRecipe = EncoderRecoveryRecipe()
     """Loss, data and training of the recovery; the stages share its steps."""
 
 
 class EncoderLowRankRecipe(LowRankRecipe):
     """`[encoder.low_rank]`: the encoder's linear layers become two factors, where that saves."""
 
-    recovery: EncoderDistilRecipe = EncoderDistilRecipe()
+    recovery: EncoderRecoveryRecipe = EncoderRecoveryRecipe()
     """Loss, data and training of the recovery."""
 
 
 class EncoderQuantizeRecipe(Table):
     """`[encoder.quantize]`: the encoder is trained in the arithmetic of its INT8 graph."""
 
-    recovery: EncoderDistilRecipe = EncoderDistilRecipe()
+    recovery: EncoderRecoveryRecipe = EncoderRecoveryRecipe()
     """Loss, data and training."""

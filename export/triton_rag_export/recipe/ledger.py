@@ -42,7 +42,7 @@ class LedgerRecipe(Table):
     """`[ledger]`: what the steps of compression are measured on."""
 
     data: RecipePath | None = None
-    """Folder of judged data sets (passages.jsonl, questions.dev.jsonl); left out, quality is not measured."""
+    """Folder of judged data (passages.jsonl, questions.dev.jsonl); left out, no gate may ask for it."""
     questions: int | None = Field(default=None, ge=1, le=10_000_000)
     """Questions of each data set, with 20 passages a question beside the right ones; left out, all."""
     answers: int = Field(default=100, ge=1, le=1_000_000)

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 from export.build.judged import measured_recipe, write_judged_data
-from export.small_build import save_small_models, write_corpus
-from triton_rag_export.build import ArtifactCache, CompressionReport, compress
+from export.small_build import DOCUMENTS, save_small_models, write_corpus
+from triton_rag_export.build import ArtifactCache, CompressionReport, build, compress
 from triton_rag_export.errors import EvaluationError, GateError, RecipeError
+from triton_rag_export.evaluate.generator_answers import asked_questions
+from triton_rag_export.evaluate.judged_data import read_judged_data
 from triton_rag_export.evaluate.ledger import read_rows
 from triton_rag_export.evaluate.ledger.row import ANSWERS, RETRIEVAL, TEACHERS_INDEX
-from triton_rag_export.recipe import load_recipe
+from triton_rag_export.evaluate.ledger_report import ledger_state
+from triton_rag_export.graph.model_source import load_tokenizer, resolve_model
+from triton_rag_export.prompt import export_prompt
+from triton_rag_export.recipe import Recipe, load_recipe
 
 ANY_SPEED = "\n[encoder.gate]\nleast_speedup = 0.0\nleast_shrink = 0.0\n"
 
@@ -68,6 +73,21 @@ def test_a_second_run_repeats_nothing_and_adds_no_row(
     assert report.ledger.read_bytes() == before
 
 
+def test_a_recipe_that_goes_back_is_shown_as_it_is_now(report: CompressionReport, workshop: Path) -> None:
+    """The report follows the latest run, though its rows are known and nothing is measured again."""
+    ledger = workshop / "back.jsonl"
+    cache = ArtifactCache(workshop / "cache")
+    for precision, steps in (
+        ("int8", ["original", "int8"]),
+        ("fp32", ["original"]),
+        ("int8", ["original", "int8"]),
+    ):
+        compress(measured_recipe(workshop, ANY_SPEED, precision=precision), ledger, cache=cache)
+        shown = {model.kind: model for model in ledger_state(read_rows(ledger)).models}
+        assert [stage.row.step for stage in shown["encoder"].stages] == steps
+    assert len(ledger.read_text().splitlines()) == 3 + 2
+
+
 def refuse(*_: object) -> None:
     raise AssertionError("measured again")
 
@@ -102,3 +122,61 @@ def test_data_that_is_not_there_is_named(workshop: Path) -> None:
     (workshop / "other.toml").write_text(text)
     with pytest.raises(RecipeError, match=r'ledger\.data = "nowhere".*an existing folder of data sets'):
         load_recipe(workshop / "other.toml")
+
+
+def unjudged(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"ledger": recipe.ledger.model_copy(update={"data": None})})
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            "[encoder.low_rank]\nenergy = 0.9",
+            r"ledger\.data is not given, and \[encoder\.gate\] .*; allowed: .*, or ndcg_loss = 1\.0",
+        ),
+        (
+            "[generator.low_rank]\nenergy = 0.9",
+            r"\[generator\.gate\] has nothing to judge the generator by; .* f1_loss = 1\.0, rouge_l",
+        ),
+    ],
+    ids=["encoder", "generator"],
+)
+def test_without_judged_data_a_gate_stops_before_any_step(
+    workshop: Path, tmp_path: Path, tables: str, message: str
+) -> None:
+    recipe = unjudged(measured_recipe(workshop, f"\n{tables}\n"))
+    for run in (compress, build):
+        with pytest.raises(RecipeError, match=message):
+            run(recipe, tmp_path / "out", cache=ArtifactCache(tmp_path / "cache"))
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_without_judged_data_size_and_speed_can_be_judged(workshop: Path, tmp_path: Path) -> None:
+    losses = "ndcg_loss = 1.0\nrecall_loss = 1.0\nmrr_loss = 1.0\n"
+    recipe = unjudged(measured_recipe(workshop, ANY_SPEED + losses, precision="int8", generator=False))
+    report = compress(recipe, tmp_path / "ledger.jsonl", cache=ArtifactCache(workshop / "cache"))
+    assert [(row.step, row.quality) for row in report.rows] == [("original", {}), ("int8", {})]
+
+
+def test_where_the_data_has_no_answers_the_right_passage_is_the_reference(
+    workshop: Path, tmp_path: Path
+) -> None:
+    """As in medquad, whose passages are the answers to its questions."""
+    data = write_judged_data(tmp_path) / "small" / "questions.dev.jsonl"
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    data.write_text("".join(json.dumps({**row, "answers": []}) + "\n" for row in rows))
+    prompt = tmp_path / "prompt"
+    prompt.mkdir()
+    recipe = measured_recipe(workshop)
+    assert recipe.generator is not None
+    export_prompt(
+        load_tokenizer(resolve_model(recipe.generator.model)), recipe.generator, recipe.serving, prompt
+    )
+
+    asked = asked_questions(prompt, read_judged_data(data.parent, None), 2, 4)
+
+    assert [question.answers for question in asked] == [
+        (DOCUMENTS[row["passage_id"]][1],) for row in rows[:2]
+    ]

@@ -6,9 +6,12 @@ import pytest
 from export.build.judged import measured_recipe, write_judged_data
 from export.small_build import save_small_models, write_corpus
 from triton_rag_export.build import ArtifactCache, CompressionReport, compress
+from triton_rag_export.compress.distil_encoder import TorchEncoder
 from triton_rag_export.errors import CorpusError, RecipeError
 from triton_rag_export.evaluate.ledger import read_rows
 from triton_rag_export.evaluate.ledger.row import TEACHERS_INDEX
+from triton_rag_export.graph.model_source import resolve_model
+from triton_rag_export.recipe import load_recipe
 
 DISTIL = """
 [generator.gate]
@@ -65,6 +68,14 @@ LOW_RANK = """
 size = 0.8
 rank_multiple = 1
 recover = false
+"""
+ANY_QUALITY = """
+[encoder.gate]
+least_speedup = 0.0
+least_shrink = 0.0
+ndcg_loss = 1.0
+recall_loss = 1.0
+mrr_loss = 1.0
 """
 
 
@@ -158,9 +169,45 @@ def test_a_step_that_fails_keeps_the_rows_and_artifacts_of_those_before(
             r'generator\.prune\.sparsity = .*: .* above 0 with weights = "unstructured"',
         ),
         ("[generator.low_rank]\nrecover = false", r"generator\.low_rank\.energy"),
+        (
+            "[generator.prune]\nneurons = 0.5\n[generator.prune.recovery]\nlayers = 1",
+            r"generator\.prune\.recovery\.layers = 1: .* no such key in a recovery",
+        ),
+        (
+            '[encoder.quantize.recovery]\nstudent = "some/model"',
+            r'encoder\.quantize\.recovery\.student = "some/model": .* no such key in a recovery',
+        ),
         ('[generator.distil]\ntexts = ["nowhere.jsonl"]', r"generator\.distil\.texts"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(workshop: Path, extra: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         measured_recipe(workshop, f"\n{extra}\n")
+
+
+def test_an_encoder_is_trained_as_the_recipe_will_have_it_served(workshop: Path, tmp_path: Path) -> None:
+    measured_recipe(workshop, ENCODER + ENCODER_PRUNE, generator=False)
+    path = workshop / "recipe.toml"
+    asked = '[encoder]\npooling = "cls"\nquery_prefix = "ask: "\nmax_tokens = 130\n'
+    path.write_text(path.read_text().replace("[encoder]\n", asked))
+    cache = ArtifactCache(workshop / "cache" / "artifacts")
+    compress(load_recipe(path), tmp_path / "ledger.jsonl", cache=cache, out=tmp_path / "models")
+    found = TorchEncoder.load(resolve_model(str(tmp_path / "models" / "encoder"))).text
+    assert (found.pooling, found.query_prefix, found.max_tokens) == ("cls", "ask: ", 130)
+
+
+def test_two_equal_runs_give_models_of_the_same_fingerprint(workshop: Path, tmp_path: Path) -> None:
+    low_rank = LOW_RANK.replace("generator", "encoder")
+    recipe = measured_recipe(workshop, ANY_QUALITY + low_rank, generator=False)
+    found = [
+        compress(
+            recipe,
+            tmp_path / f"{name}.jsonl",
+            cache=ArtifactCache(tmp_path / f"{name}-cache"),
+            out=tmp_path / name,
+        )
+        for name in ("first", "second")
+    ]
+    models = [[row.model for row in report.rows] for report in found]
+    assert models[0] == models[1]
+    assert not list((tmp_path / "first" / "encoder").glob("artifact.json"))

@@ -6,15 +6,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from export.build.judged import measured_recipe, write_judged_data
 from export.small_build import save_small_models, small_recipe, write_corpus
 from passage_search import FingerprintMismatchError, PassageSearch, SearchQuery, check_encoder
 from query_encoding import EncoderSettings
 from tiny_encoders import TinyEncoder, save_tiny_encoder
 from transformers import AutoModel
-from triton_rag_export.build import ArtifactCache, build
-from triton_rag_export.errors import BuildError
+from triton_rag_export.build import ArtifactCache, build, compress
+from triton_rag_export.errors import BuildError, GateError
+from triton_rag_export.evaluate.ledger.row import TEACHERS_INDEX
+from triton_rag_export.graph.model_source import fingerprint, resolve_model
 from triton_rag_export.recipe import Recipe
+from triton_rag_export.recipe.ledger import EncoderGate
 from triton_rag_export.repository import lint
+
+ANY_QUALITY = """
+[encoder.gate]
+least_speedup = 0.0
+least_shrink = 0.0
+ndcg_loss = 1.0
+recall_loss = 1.0
+mrr_loss = 1.0
+"""
 
 
 @pytest.fixture
@@ -99,3 +112,40 @@ def test_vectors_of_different_length_are_refused(workshop: Path) -> None:
 
     with pytest.raises(BuildError, match=r"gives vectors of 18 numbers, .* of 30; allowed: as many"):
         build(recipe_with(workshop, "narrow"), workshop / "out", cache=ArtifactCache(workshop / "cache"))
+
+
+def embedded_by(cache: ArtifactCache) -> set[tuple[str, str]]:
+    """Weights and precision of the encoders that judged data was embedded by."""
+    records = (cache.folder / "judged-vectors").glob("*/artifact.json")
+    keys = {json.loads(path.read_text())["inputs"]["graph"][:32] for path in records}
+    found = [EncoderSettings.read(cache.folder / "encoder" / key).fingerprint for key in keys]
+    return {(str(each["weights"]), str(each["precision"])) for each in found}
+
+
+def test_the_gate_judges_the_pair_in_the_precision_that_is_served(workshop: Path) -> None:
+    write_judged_data(workshop)
+    recipe = measured_recipe(workshop, ANY_QUALITY, generator=False, precision="int8")
+    named = recipe.encoder.model_copy(update={"passage_model": str(workshop / "teacher")})
+    cache = ArtifactCache(workshop / "cache")
+    report = compress(recipe.model_copy(update={"encoder": named}), workshop / "ledger.jsonl", cache=cache)
+
+    assert [(row.step, set(row.quality)) for row in report.rows] == [
+        ("original", {"small", f"small{TEACHERS_INDEX}"}),
+        ("int8", {"small", f"small{TEACHERS_INDEX}"}),
+    ]
+    weights = {name: fingerprint(resolve_model(str(workshop / name))) for name in ("encoder", "teacher")}
+    assert embedded_by(cache) == {(each, kind) for each in weights.values() for kind in ("fp32", "int8")}
+
+
+def test_a_pair_whose_vectors_cannot_be_compared_does_not_pass_by_its_own_index(workshop: Path) -> None:
+    write_judged_data(workshop)
+    recipe = measured_recipe(workshop, ANY_QUALITY, generator=False, precision="int8")
+    named = recipe.encoder.model_copy(update={"passage_model": str(workshop / "narrow")})
+    save_tiny_encoder(TinyEncoder(width=18, positions=200, max_seq_length=180), workshop / "narrow")
+    strict = named.model_copy(update={"gate": EncoderGate(least_speedup=0.0, least_shrink=0.0)})
+    with pytest.raises(GateError, match="measured on no data set, teacher's index, where vectors have to be"):
+        compress(
+            recipe.model_copy(update={"encoder": strict}),
+            workshop / "ledger.jsonl",
+            cache=ArtifactCache(workshop / "cache"),
+        )

@@ -12,6 +12,7 @@ from tiny_encoders import byte_tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from triton_rag_export.compress import FactorizedLinear, is_compressed, keep_layers, load_compressed
 from triton_rag_export.compress.trained_model import fits_configuration, save_trained
+from triton_rag_export.errors import TrainingError
 from triton_rag_export.graph.model_source import (
     load_causal_model,
     load_encoder_decoder_model,
@@ -65,3 +66,17 @@ def test_a_compressed_model_that_fits_again_is_saved_as_any_other(tmp_path: Path
     save_trained(loaded, TOKENIZER, tmp_path / "plain")
     assert not is_compressed(tmp_path / "plain")
     assert "triton_rag_compressed" not in (tmp_path / "plain" / "config.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("in_the_way", ["model.safetensors", "compressed.safetensors", ""])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, in_the_way: str) -> None:
+    """A folder where the weights shall lie, or a file where the folder shall be."""
+    model = tiny_llama()
+    if in_the_way.startswith("compressed"):
+        model.model.layers[0].mlp.up_proj = FactorizedLinear.nearest(model.model.layers[0].mlp.up_proj, 2)
+    if in_the_way:
+        (tmp_path / "model" / in_the_way).mkdir(parents=True)
+    else:
+        (tmp_path / "model").write_text("a file")
+    with pytest.raises(TrainingError, match=r"model cannot be written \(.*free the disk, and run again"):
+        save_trained(model, TOKENIZER, tmp_path / "model")

@@ -68,9 +68,12 @@ def test_other_poolings_are_refused_with_what_is_allowed(mode: str | list[str], 
         decided(tmp_path)
 
 
-def test_a_module_behind_the_pooling_is_refused_by_name(tmp_path: Path) -> None:
-    write_model(tmp_path, {"pooling_mode": "mean"}, "Dense")
-    with pytest.raises(UnsupportedModelError, match="modules Dense"):
+@pytest.mark.parametrize("modules", [("LayerNorm",), ("Dense", "Dense"), ("Normalize", "Dense")], ids=str)
+def test_other_modules_behind_the_pooling_are_refused_by_name(
+    modules: tuple[str, ...], tmp_path: Path
+) -> None:
+    write_model(tmp_path, {"pooling_mode": "mean"}, *modules)
+    with pytest.raises(UnsupportedModelError, match=f"modules Transformer, Pooling, {', '.join(modules)} of"):
         decided(tmp_path)
 
 

@@ -141,3 +141,11 @@ def test_the_default_generator_splits_numbers_as_it_was_trained():
     assert tokenizer.tokenize("x  12") == ["x", "ĠĠ", "1", "2"]
     assert tokenizer.tokenize("\n\n1.") == ["ĊĊ", "1", "."]
     assert tokenizer("<|im_end|>")["input_ids"] == [2]
+
+
+def test_what_the_cache_notes_beside_a_model_is_not_part_of_it(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "kept")
+    source = resolve_model(str(tmp_path / "kept"))
+    before = fingerprint(source)
+    (tmp_path / "kept" / "artifact.json").write_text('{"made": "2026-01-02T03:04:05Z"}')
+    assert fingerprint(source) == before

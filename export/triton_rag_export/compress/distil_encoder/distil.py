@@ -14,9 +14,10 @@ from triton_rag_export.compress.distil_encoder.settings import EncoderDistillati
 from triton_rag_export.compress.distil_encoder.student import make_student
 from triton_rag_export.compress.distil_encoder.teacher_vectors import TeacherVectors, teacher_vectors
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenTexts
-from triton_rag_export.compress.distil_encoder.torch_encoder import TorchEncoder
+from triton_rag_export.compress.distil_encoder.torch_encoder import AS_ITS_FILES_SAY, TorchEncoder
 from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.training import Task, train
+from triton_rag_export.graph.encoder_settings import EncoderExport
 from triton_rag_export.graph.model_source import ModelSource, fingerprint, resolve_model
 
 INFLUENCE_TEXTS = 256
@@ -31,6 +32,7 @@ def run(
     workplace: Path,
     report: Report = lambda progress: None,
     vectors: Path | None = None,
+    export: EncoderExport = AS_ITS_FILES_SAY,
 ) -> StepOutcome:
     """Train a student of the encoder in `source` and write it to `target`.
 
@@ -43,13 +45,14 @@ def run(
             goes on.
         report: called after every step.
         vectors: folder of teachers' vectors: another run with the same texts finds them. None: `workplace`.
+        export: how texts become vectors while serving: pooling, normalization, prefixes, limit.
 
     Raises:
         ExportError: a model cannot be read or does not fit, or the training cannot begin or had to stop.
         ValueError: `layers` does not fit the teacher.
     """
     teacher_source = resolve_model(str(source))
-    teacher = TorchEncoder.load(teacher_source).eval()
+    teacher = TorchEncoder.load(teacher_source, export).eval()
     limit = min(settings.max_tokens, teacher.text.max_tokens)
     tokenizer = TextTokenizer(teacher_source, teacher.text, limit)
     texts = TokenTexts.of(data, tokenizer)

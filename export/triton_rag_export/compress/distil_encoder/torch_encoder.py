@@ -6,18 +6,31 @@ out, so that a recipe can name the folder.
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import nn
 
-from triton_rag_export.compress.trained_model import save_trained
+from triton_rag_export.compress.trained_model import save_trained, writing
 from triton_rag_export.graph.encoder_limits import most_tokens
-from triton_rag_export.graph.encoder_settings import EncoderExport, TextSettings, text_settings
+from triton_rag_export.graph.encoder_settings import (
+    COMPARED_BY_DOT,
+    EncoderExport,
+    TextSettings,
+    text_settings,
+)
 from triton_rag_export.graph.model_source import ModelSource, load_encoder_model, load_tokenizer
+from triton_rag_export.graph.projection import (
+    BIAS,
+    IDENTITY,
+    WEIGHT,
+    WEIGHTS_FILE,
+    read_projection,
+    torch_linear,
+)
 
+AS_ITS_FILES_SAY = EncoderExport()
 PROMPTS_FILE = "config_sentence_transformers.json"
 _PACKAGE = "sentence_transformers.models"
 
@@ -40,17 +53,22 @@ class TorchEncoder(nn.Module):
         self.projection = nn.Linear(own, width or own, bias=False) if is_projected else None
 
     @classmethod
-    def load(cls, source: ModelSource) -> Self:
+    def load(cls, source: ModelSource, export: EncoderExport = AS_ITS_FILES_SAY) -> Self:
         """An encoder as its files describe it.
 
+        Args:
+            source: the model.
+            export: pooling, normalization, prefixes and limit where they shall be others.
+
         Raises:
-            ModelSourceError: the files cannot be read.
+            ModelSourceError: the files cannot be read, or the limit is out of range.
             UnsupportedModelError: the model pools in a way that is not covered, or has other modules.
         """
         transformer = load_encoder_model(source)
-        return cls(
-            transformer, text_settings(source, EncoderExport(), most_tokens(source, transformer.config))
-        )
+        encoder = cls(transformer, text_settings(source, export, most_tokens(source, transformer.config)))
+        projection = read_projection(source, int(transformer.config.hidden_size))
+        encoder.projection = None if projection is None else torch_linear(projection)
+        return encoder
 
     @property
     def width(self) -> int:
@@ -72,13 +90,21 @@ class TorchEncoder(nn.Module):
         return nn.functional.normalize(pooled, dim=-1) if self.text.normalize else pooled
 
     def save(self, teacher: ModelSource, folder: Path) -> None:
-        """Write the encoder as sentence-transformers does, with the teacher's tokenizer and prompts.
+        """Write the encoder as sentence-transformers does, with the teacher's tokenizer.
 
         Args:
-            teacher: where tokenizer and prompts are from.
+            teacher: where the tokenizer is from, and what else is said of prompts.
             folder: where to; made if it is missing.
+
+        Raises:
+            TrainingError: the folder cannot be written.
         """
         save_trained(self.transformer, load_tokenizer(teacher), folder)
+        with writing(folder):
+            self._save_modules(folder)
+            self._save_prompts(teacher.folder / PROMPTS_FILE, folder / PROMPTS_FILE)
+
+    def _save_modules(self, folder: Path) -> None:
         hidden = int(self.transformer.config.hidden_size)
         modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
         pooling = {"word_embedding_dimension": hidden, **_pooling_flags(self.text.pooling)}
@@ -95,17 +121,28 @@ class TorchEncoder(nn.Module):
         _write(folder / "modules.json", described)
         limits = {"max_seq_length": self.text.max_tokens, "do_lower_case": self.text.lowercase}
         _write(folder / "sentence_bert_config.json", limits)
-        if (teacher.folder / PROMPTS_FILE).is_file():
-            shutil.copyfile(teacher.folder / PROMPTS_FILE, folder / PROMPTS_FILE)
+
+    def _save_prompts(self, teachers: Path, path: Path) -> None:
+        """The teacher's own file, with the prefixes and the comparison that were trained for."""
+        content = json.loads(teachers.read_text(encoding="utf-8")) if teachers.is_file() else {}
+        prefixes = {"query": self.text.query_prefix, "document": self.text.passage_prefix}
+        if content or any(prefixes.values()):
+            content["prompts"] = {**(content.get("prompts") or {}), **prefixes}
+        if not self.text.normalize:
+            content["similarity_fn_name"] = COMPARED_BY_DOT
+        if content:
+            _write(path, content)
 
     def _save_projection(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
         assert self.projection is not None
         settings = {"in_features": self.projection.in_features, "out_features": self.projection.out_features}
-        identity = "torch.nn.modules.linear.Identity"
-        _write(folder / "config.json", {**settings, "bias": False, "activation_function": identity})
-        save_file({"linear.weight": self.projection.weight.detach()}, folder / "model.safetensors")
+        has_bias = self.projection.bias is not None
+        _write(folder / "config.json", {**settings, "bias": has_bias, "activation_function": IDENTITY})
+        tensors = {WEIGHT: self.projection.weight, **({BIAS: self.projection.bias} if has_bias else {})}
+        found = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(found, folder / WEIGHTS_FILE)
 
 
 def _pooling_flags(pooling: str) -> dict[str, bool]:

@@ -41,7 +41,8 @@ def read_generator_texts(
 
     Raises:
         CorpusError: a file cannot be read, or a row is wrong.
-        ValueError: there are fewer than two texts.
+        ValueError: there are fewer than two texts, or a teacher that shall answer is asked nothing, or there
+            is no answer to measure the student by.
     """
     seed = settings.training.seed
     texts = [
@@ -61,7 +62,23 @@ def read_generator_texts(
             f"texts gives {len(texts)} to train on and {len(development)} to measure on; allowed: at least "
             "one each, in files or in the corpus"
         )
+    if settings.answers == "teacher":
+        _check_asked(texts, development)
     return GeneratorTexts(tuple(texts), tuple(development), recipe)
+
+
+def _check_asked(texts: Sequence[TrainingText], development: Sequence[TrainingText]) -> None:
+    """A teacher answers the training's prompts alone, and only after hours; say now what it would lack."""
+    if all(text.prompt is None and text.question is None for text in texts):
+        raise ValueError(
+            f"texts gives {len(texts)} texts, none with a prompt or question; allowed with "
+            'answers = "teacher": files of prompts or questions, which it can answer'
+        )
+    if not any((text.answer or "").strip() for text in development):
+        raise ValueError(
+            f"development: none of {len(development)} texts to measure on has an answer; allowed with "
+            'answers = "teacher": files of prompts or questions with their answers in development'
+        )
 
 
 def _of_passage(passage: Passage) -> TrainingText:

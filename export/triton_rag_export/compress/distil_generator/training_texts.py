@@ -19,9 +19,9 @@ from prompting import PromptPassage
 
 from triton_rag_export.compress.distil_generator.examples import TrainingText
 from triton_rag_export.errors import CorpusError
+from triton_rag_export.evaluate.judged_data import PASSAGES_FILE
 
 _KEYS = '"prompt" (or "source") with "answer", "question" with "answers" and "passage_id", or "text"'
-PASSAGES_FILE = "passages.jsonl"
 
 
 def read_training_texts(path: Path, *, passages: int = 1, seed: int = 0) -> tuple[TrainingText, ...]:

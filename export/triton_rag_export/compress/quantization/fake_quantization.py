@@ -21,9 +21,9 @@ LARGEST = 127
 
 
 def scale_of(values: torch.Tensor) -> torch.Tensor:
-    """What one step is worth in each row of the last dimension, (..., 1); 1 in a row of zeros."""
-    largest = values.abs().amax(-1, keepdim=True)
-    return torch.where(largest > 0, largest / LARGEST, torch.ones_like(largest))
+    """What one step is worth in each row of the last dimension, (..., 1); 1 where it would be 0."""
+    scale = values.abs().amax(-1, keepdim=True) / LARGEST
+    return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
 def quantize(values: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

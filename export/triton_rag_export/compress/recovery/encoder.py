@@ -16,12 +16,15 @@ from triton_rag_export.compress.distil_encoder.distil import Taught, train_stude
 from triton_rag_export.compress.distil_encoder.student import make_student
 from triton_rag_export.compress.distil_encoder.teacher_vectors import teacher_vectors
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenIds, TokenTexts
+from triton_rag_export.compress.distil_encoder.torch_encoder import AS_ITS_FILES_SAY
 from triton_rag_export.compress.low_rank import Call, LowRankSettings
+from triton_rag_export.compress.model_parts import layer_names
 from triton_rag_export.compress.outcome import Report, StepOutcome
 from triton_rag_export.compress.pruning import Loss, PruneSettings, embedding_loss
 from triton_rag_export.compress.recovery import steps
 from triton_rag_export.compress.spread import spread_places
 from triton_rag_export.compress.training.processes import processes
+from triton_rag_export.graph.encoder_settings import EncoderExport
 from triton_rag_export.graph.model_source import ModelSource, resolve_model
 
 TEXTS_A_LOSS = 8
@@ -72,6 +75,7 @@ def prune_encoder(
     data: DistillationData,
     workplace: Path,
     report: Report = lambda progress: None,
+    export: EncoderExport = AS_ITS_FILES_SAY,
 ) -> StepOutcome:
     """Prune an encoder, and let it recover with the encoder that it was as teacher.
 
@@ -82,12 +86,13 @@ def prune_encoder(
         data: texts, labelled pairs, and what quality is measured on.
         workplace: the teacher's vectors and checkpoints; a run that was killed goes on from them.
         report: called after every update, by the first process.
+        export: how texts become vectors while serving: pooling, normalization, prefixes, limit.
 
     Raises:
         ExportError: the model cannot be read, or training cannot begin or had to stop.
         ValueError: a setting does not fit the model; names field, value and what is allowed.
     """
-    recovery = EncoderRecovery.of(source, settings.recovery, data, workplace)
+    recovery = EncoderRecovery.of(source, settings.recovery, data, workplace, export)
     return steps.prune(
         recovery, target, settings, recover=settings.recover, workplace=workplace, report=report
     )
@@ -101,9 +106,10 @@ def factorize_encoder(
     data: DistillationData,
     workplace: Path,
     report: Report = lambda progress: None,
+    export: EncoderExport = AS_ITS_FILES_SAY,
 ) -> StepOutcome:
     """Factorize an encoder's linear layers, and let it recover; arguments as for `prune_encoder`."""
-    recovery = EncoderRecovery.of(source, settings.recovery, data, workplace)
+    recovery = EncoderRecovery.of(source, settings.recovery, data, workplace, export)
     return steps.factorize(
         recovery, target, settings, recover=settings.recover, workplace=workplace, report=report
     )
@@ -117,9 +123,10 @@ def quantize_encoder(
     data: DistillationData,
     workplace: Path,
     report: Report = lambda progress: None,
+    export: EncoderExport = AS_ITS_FILES_SAY,
 ) -> StepOutcome:
     """Train an encoder in the arithmetic of its INT8 graph; arguments as for `prune_encoder`."""
-    recovery = EncoderRecovery.of(source, settings.recovery, data, workplace)
+    recovery = EncoderRecovery.of(source, settings.recovery, data, workplace, export)
     return steps.train_quantized(recovery, target, workplace=workplace, report=report)
 
 
@@ -135,6 +142,7 @@ class EncoderRecovery:
         tokenizer: of both.
         settings: of loss and training.
         workplace: of the teacher's vectors.
+        export: how texts become vectors while serving.
     """
 
     source: ModelSource
@@ -144,18 +152,25 @@ class EncoderRecovery:
     tokenizer: TextTokenizer
     settings: EncoderDistillation
     workplace: Path
+    export: EncoderExport
 
     @classmethod
     def of(
-        cls, source: Path, settings: EncoderDistillation, data: DistillationData, workplace: Path
+        cls,
+        source: Path,
+        settings: EncoderDistillation,
+        data: DistillationData,
+        workplace: Path,
+        export: EncoderExport,
     ) -> "EncoderRecovery":
         """Load an encoder and read the texts."""
         found = resolve_model(str(source))
-        teacher = TorchEncoder.load(found)
-        whole = replace(settings, layers=0, choose="spaced", student=str(source))
+        teacher = TorchEncoder.load(found, export)
+        layers = tuple(range(len(layer_names(teacher.transformer, "encoder"))))
+        whole = replace(settings, layers=layers, choose="spaced", student="")
         tokenizer = TextTokenizer(found, teacher.text, min(whole.max_tokens, teacher.text.max_tokens))
         encoder = make_student(teacher, found, whole, ())
-        return cls(found, encoder, data, TokenTexts.of(data, tokenizer), tokenizer, whole, workplace)
+        return cls(found, encoder, data, TokenTexts.of(data, tokenizer), tokenizer, whole, workplace, export)
 
     @property
     def model(self) -> Any:
@@ -183,7 +198,7 @@ class EncoderRecovery:
     def train(self, workplace: Path, report: Report, *, parts: int = 1) -> StepOutcome:
         """See `Recovery`."""
         settings = self.settings
-        teacher = TorchEncoder.load(self.source).eval()
+        teacher = TorchEncoder.load(self.source, self.export).eval()
         vectors = teacher_vectors(
             teacher, self.source, self.texts.ids, self.tokenizer.pad_id, self.workplace, report
         )

@@ -29,7 +29,12 @@ from triton_rag_export.compress.training.optimizer import (
     new_optimizer,
     state_tensors,
 )
-from triton_rag_export.compress.training.processes import is_sharded, make_whole, new_accelerator
+from triton_rag_export.compress.training.processes import (
+    is_sharded,
+    make_whole,
+    new_accelerator,
+    without_checkpoints,
+)
 from triton_rag_export.compress.training.settings import TrainingSettings
 from triton_rag_export.errors import TrainingError
 
@@ -94,6 +99,9 @@ class _Training:
         self._order = BatchOrder(len(data.examples), settings.batch_size, settings.seed, data.lengths)
         self._checkpoints = Checkpoints(workplace)
         self._accelerator = new_accelerator(settings)
+        if is_sharded(self._accelerator):
+            kind = self._accelerator.distributed_type.value
+            self._settings = without_checkpoints(settings, kind)
         self._is_mixed = settings.precision == "bf16"
         self._flops = FlopMeter()
         self._training = _identity(task, settings)

@@ -6,7 +6,9 @@ well (Rajbhandari et al., "ZeRO", SC 2020). With shards there are no checkpoints
 DeepSpeed write are of a number of processes, and partly pickles.
 """
 
+import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from triton_rag_export.compress.training.checkpoint import weights_of
 from triton_rag_export.compress.training.settings import TrainingSettings
 from triton_rag_export.errors import TrainingError
 
+LOGGER = logging.getLogger(__name__)
 SHARDED = ("DEEPSPEED", "FSDP")
 
 
@@ -46,10 +49,6 @@ def new_accelerator(settings: TrainingSettings) -> Any:
     accelerator.gradient_accumulation_steps = settings.slices // count
     if is_sharded(accelerator):
         kind = accelerator.distributed_type.value
-        if settings.checkpoint_every:
-            raise TrainingError(
-                f"checkpoint_every is {settings.checkpoint_every}; allowed with shards of weights ({kind}): 0"
-            )
         if settings.keep != "last":
             raise TrainingError(f'keep is "{settings.keep}"; allowed with shards of weights ({kind}): "last"')
     if accelerator.distributed_type.value == "DEEPSPEED":
@@ -59,6 +58,23 @@ def new_accelerator(settings: TrainingSettings) -> Any:
             gradient_clipping=settings.clip_norm,
         )
     return accelerator
+
+
+def without_checkpoints(settings: TrainingSettings, kind: str) -> TrainingSettings:
+    """The settings as a training with shards can follow them; the log says what it does not.
+
+    Args:
+        settings: of the recipe, whose default asks for checkpoints.
+        kind: of shards, as accelerate names it.
+    """
+    if settings.checkpoint_every and processes().is_main_process:
+        LOGGER.warning(
+            "checkpoint_every = %d: none are written with shards of weights (%s), and a training that is "
+            "killed begins again",
+            settings.checkpoint_every,
+            kind,
+        )
+    return replace(settings, checkpoint_every=0)
 
 
 def is_sharded(accelerator: Any) -> bool:

@@ -43,7 +43,7 @@ class TrainingSettings:
         seed: of the order of the examples and of dropout.
         evaluate_every: steps from one measurement of quality to the next, the last step being one as well;
             0: the last step alone.
-        checkpoint_every: steps from one checkpoint to the next; 0: none.
+        checkpoint_every: steps from one checkpoint to the next; 0: none, as always with shards of weights.
         keep: "best" ends with the weights of the best measured quality, "last" with those of the last step.
 
     Raises:

@@ -14,8 +14,8 @@ class Gate:
         most_loss: by measure, the share of the parent's figure that a step may lose, 0 to 1.
         least_speedup: of a step that is to be faster: its throughput over the parent's.
         least_shrink: of a step that is to be smaller: the parent's bytes over its own.
-        teachers_index: judge an encoder where its queries search the index of the original model, as it will
-            serve, instead of its own.
+        teachers_index: judge an encoder where its queries search the index of another, as it will serve,
+            instead of its own.
     """
 
     most_loss: Mapping[str, float]
@@ -34,14 +34,33 @@ def failures(row: LedgerRow, parent: LedgerRow | None, gate: Gate) -> tuple[Fail
     """
     if parent is None or row.against_parent is None:
         return ()
-    return (*_losses(row, parent, gate), *_missed_goals(row, gate))
+    return (*_unjudged(row, gate), *_losses(row, parent, gate), *_missed_goals(row, gate))
+
+
+def _unjudged(row: LedgerRow, gate: Gate) -> Iterator[Failure]:
+    """A gate that bounds losses and finds no figure that it could bound."""
+    bounded = [measure for measure, allowed in gate.most_loss.items() if allowed < 1]
+    found = (measures for _, measures in _judged(row, gate))
+    if bounded and not any(measure in measures for measures in found for measure in bounded):
+        where = (
+            f"{TEACHERS_INDEX}, where vectors have to be as long as its own" if gate.teachers_index else ""
+        )
+        yield Failure(
+            "quality",
+            f"{', '.join(bounded)} of {row.step!r} were measured on no data set{where}; name a folder of "
+            "judged data sets as data of [ledger], or allow every loss with 1.0",
+        )
+
+
+def _judged(row: LedgerRow, gate: Gate) -> Iterator[tuple[str, Mapping[str, float]]]:
+    for data_set, measures in row.quality.items():
+        if data_set.endswith(TEACHERS_INDEX) == gate.teachers_index:
+            yield data_set, measures
 
 
 def _losses(row: LedgerRow, parent: LedgerRow, gate: Gate) -> Iterator[Failure]:
-    for data_set, measures in row.quality.items():
-        if data_set.endswith(TEACHERS_INDEX) != gate.teachers_index:
-            continue
-        before = parent.quality.get(data_set) or parent.quality.get(data_set.removesuffix(TEACHERS_INDEX), {})
+    for data_set, measures in _judged(row, gate):
+        before = parent.quality.get(data_set, {})
         for measure, allowed in gate.most_loss.items():
             if measure not in measures or before.get(measure, 0.0) <= 0.0:
                 continue

@@ -1,5 +1,7 @@
 """The ledger's file: a row a line, as JSON; rows are added at the end and never changed.
 
+A row that is known is added again where a recipe goes back to it: what stands last is how its model is now.
+
 A row is written under a lock, so that two builds may share a ledger. A build that is killed, or a disk that
 fills up, can leave a last line without its end: readers leave it out and say so, and the next writer removes
 it, since it never became a row.

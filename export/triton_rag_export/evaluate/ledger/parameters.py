@@ -7,6 +7,7 @@ from triton_rag_export.graph.model_source import (
     load_encoder_decoder_model,
     load_encoder_model,
 )
+from triton_rag_export.graph.projection import read_projection, torch_linear
 
 _NOT_SERVED = "pooler."
 """transformers' BERT has a layer that retrieval does not use, and makes one up where the file has none."""
@@ -29,4 +30,6 @@ def count_parameters(source: ModelSource, kind: str) -> tuple[int, int]:
     else:
         model = load_causal_model(source)
     counted = [p for name, p in model.named_parameters() if not name.startswith(_NOT_SERVED)]
+    projection = read_projection(source, int(model.config.hidden_size)) if kind == "encoder" else None
+    counted += [] if projection is None else list(torch_linear(projection).parameters())
     return sum(p.numel() for p in counted), sum(int(p.count_nonzero()) for p in counted)

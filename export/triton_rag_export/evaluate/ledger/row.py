@@ -114,7 +114,7 @@ class LedgerRow:
         speed: how fast it is.
         against_parent: both in turns; None for the original.
         quality: by data set, then by measure; `DATA SET, teacher's index` has an encoder's queries search
-            the passages of the original model.
+            the passages of `encoder.passage_model`, in the precision of the row, else of the original model.
         distance: from the original model: `cosine` of an encoder, `KL` in nats and `top-1 agreement` of a
             generator, by data set as above.
         training: None where nothing was trained.
@@ -122,6 +122,7 @@ class LedgerRow:
         failures: what the gate does not allow.
         machine: what the times were taken on.
         versions: of Python and libraries.
+        is_chosen: whether the model goes this way; a precision that was measured and left is a row too.
         format: of this row.
     """
 
@@ -144,8 +145,9 @@ class LedgerRow:
     versions: Mapping[str, str]
     notes: tuple[str, ...] = field(default=())
     failures: tuple[Failure, ...] = field(default=())
+    is_chosen: bool = True
     format: int = FORMAT
 
 
 TEACHERS_INDEX = ", teacher's index"
-"""Ends the name of a data set whose passages were embedded by the original model."""
+"""Ends the name of a data set whose passages were embedded by another encoder, see `LedgerRow.quality`."""

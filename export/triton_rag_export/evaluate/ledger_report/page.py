@@ -58,7 +58,7 @@ def _model(model: ModelState) -> dict[str, object]:
         "title": model.title,
         "headings": headings(model),
         "rows": [(cells(model, stage), bool(stage.row.failures)) for stage in model.stages],
-        "stages": [stage.row for stage in model.stages],
+        "measured": [*(stage.row for stage in model.stages), *model.left],
         "plots": [(plot, _data_url(plot)) for plot in plots_of(model)],
     }
 

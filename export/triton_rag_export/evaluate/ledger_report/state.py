@@ -36,11 +36,13 @@ class ModelState:
         recipe: its name.
         kind: of model.
         stages: from the original to the last step.
+        left: precisions that were measured in place of the last step and not chosen.
     """
 
     recipe: str
     kind: Kind
     stages: tuple[Stage, ...]
+    left: tuple[LedgerRow, ...] = ()
 
     @property
     def title(self) -> str:
@@ -90,12 +92,21 @@ def ledger_state(rows: Sequence[LedgerRow]) -> LedgerState:
     Raises:
         LedgerError: there are none, or one names a parent that is not among them.
     """
-    if not rows:
-        raise LedgerError("the ledger has no rows: run triton-rag compress first")
     by_key = {row.key: row for row in rows}
-    last = {(row.recipe, row.kind): row for row in rows}
-    models = [ModelState(row.recipe, row.kind, _stages(row, by_key)) for row in last.values()]
+    last = {(row.recipe, row.kind): row for row in rows if row.is_chosen}
+    if not last:
+        raise LedgerError("the ledger has no rows: run triton-rag compress first")
+    models = [
+        ModelState(row.recipe, row.kind, _stages(row, by_key), _left(row, by_key)) for row in last.values()
+    ]
     return LedgerState(tuple(models), len(rows))
+
+
+def _left(last: LedgerRow, by_key: Mapping[str, LedgerRow]) -> tuple[LedgerRow, ...]:
+    """What was measured from the same model: beside the last step, or after it where nothing was chosen."""
+    return tuple(
+        row for row in by_key.values() if not row.is_chosen and row.parent in (last.key, last.parent)
+    )
 
 
 def _stages(row: LedgerRow, by_key: Mapping[str, LedgerRow]) -> tuple[Stage, ...]:

@@ -61,6 +61,8 @@ def print_state(state: LedgerState, console: Console | None = None) -> None:
         for stage in model.stages:
             table.add_row(*cells(model, stage))
         console.print(table)
+    for title, row in ((model.title, row) for model in state.models for row in model.left):
+        console.print(f"{title} in {row.step!r}: {row.notes[-1]}", markup=False, soft_wrap=True)
     for failure in state.failures:
         console.print(f"gate: {failure}", markup=False, soft_wrap=True)
 

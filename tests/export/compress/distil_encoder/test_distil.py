@@ -13,11 +13,14 @@ from export.compress.distil_encoder.tiny_data import (
     tiny_teacher,
     tiny_training,
 )
+from query_encoding import QueryEncoder
+from query_tokenization import QueryTokenizer
 from triton_rag_export.compress.distil_encoder import DistillationData, EncoderDistillation, TorchEncoder, run
-from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, encoded
+from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenTexts, encoded
 from triton_rag_export.compress.outcome import Progress
 from triton_rag_export.errors import TrainingError
 from triton_rag_export.graph.encoder import EncoderExport, export_encoder
+from triton_rag_export.graph.encoder_settings import TextSettings
 from triton_rag_export.graph.model_source import resolve_model
 
 TEXTS = [*QUERIES, *PASSAGES, *OTHERS]
@@ -55,6 +58,29 @@ def test_a_student_comes_near_its_teacher_and_is_exported(tmp_path: Path) -> Non
     assert (report.built_by, report.max_tokens) == ("hand", 40)
     student = TorchEncoder.load(resolve_model(str(tmp_path / "student"))).transformer
     assert student.encoder.layer[0].intermediate.dense.out_features == 16  # of 37
+
+
+ASKED = EncoderExport(
+    pooling="cls", normalize=False, query_prefix="ask: ", passage_prefix="told: ", max_tokens=24
+)
+
+
+def test_a_student_learns_texts_as_they_will_be_served(tmp_path: Path) -> None:
+    source = tiny_teacher(tmp_path / "teacher")
+    settings = EncoderDistillation(layers=2, mse=1.0, training=tiny_training(steps=1, learning_rate=1e-9))
+    run(
+        source, tmp_path / "student", settings, data=tiny_data(), workplace=tmp_path / "work", export=ASKED
+    )  # fmt: skip
+
+    student = TorchEncoder.load(resolve_model(str(tmp_path / "student"))).eval()
+    assert student.text == TextSettings("cls", False, 24, False, "ask: ", "told: ")
+    (tmp_path / "graph").mkdir()
+    export_encoder(resolve_model(str(source)), ASKED, tmp_path / "graph")
+    asked = QueryTokenizer.load(tmp_path / "graph").encode_texts([f"ask: {query}" for query in QUERIES])
+    served = QueryEncoder.load(tmp_path / "graph").encode_ragged(asked)
+    taught = TextTokenizer(resolve_model(str(source)), student.text, 24)
+    own = encoded(student, TokenTexts.of(tiny_data(), taught).ids[: len(QUERIES)], taught.pad_id)
+    np.testing.assert_allclose(own, served, atol=1e-4)
 
 
 def test_labels_teach_what_the_teacher_does_not_know(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Distillation from folder to folder: what comes out loads, is smaller, and is nearer to its teacher."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,26 @@ def test_more_tokens_than_positions_are_refused(tmp_path: Path, texts) -> None:
     folder = save_teacher(tmp_path / "teacher", max_position_embeddings=32)
     with pytest.raises(ValueError, match="max_tokens is 64; allowed: 8 to 32, the positions of the model"):
         distil_generator(folder, tmp_path / "out", SETTINGS, data=texts, workplace=tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [{"prompt": f"say {number}"} for number in range(10)],
+            r"development: none of 2 texts to measure on has an answer; allowed with answers = \"teacher\"",
+        ),
+        (
+            [{"text": f"number {number}"} for number in range(10)],
+            r"texts gives 8 texts, none with a prompt or question; allowed with answers = \"teacher\": files",
+        ),
+    ],
+    ids=["no answers", "no prompts"],
+)
+def test_what_a_teacher_that_answers_lacks_is_said_before_it_is_loaded(
+    tmp_path: Path, rows: list[dict[str, str]], message: str
+) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match=message):
+        read_generator_texts(replace(SETTINGS, texts=(path,), answers="teacher"), RECIPE)

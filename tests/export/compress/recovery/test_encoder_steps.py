@@ -18,7 +18,7 @@ from export.compress.recovery.killed import KilledAt
 from query_encoding import QueryEncoder
 from query_tokenization import QueryTokenizer
 from triton_rag_export.compress import FactorizedLinear
-from triton_rag_export.compress.distil_encoder import EncoderDistillation, TorchEncoder
+from triton_rag_export.compress.distil_encoder import EncoderDistillation, TorchEncoder, run
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, encoded
 from triton_rag_export.compress.model_parts import layer_linears
 from triton_rag_export.compress.outcome import Progress
@@ -67,6 +67,27 @@ def served_vectors(folder: Path, graph: Path) -> np.ndarray:
 
 def closeness(folder: Path, teacher: Path, **settings: bool) -> float:
     return float((vectors(folder, **settings) * vectors(teacher)).sum(axis=1).mean())
+
+
+def test_a_student_of_another_width_is_taught_pruned_and_served(tmp_path: Path) -> None:
+    teacher = tiny_teacher(tmp_path / "teacher", width=36)
+    narrow = tiny_teacher(tmp_path / "narrow", heads=5)
+    settings = EncoderDistillation(student=str(narrow), training=tiny_training())
+    run(teacher, tmp_path / "student", settings, data=tiny_data(), workplace=tmp_path / "work")
+    prune_encoder(
+        tmp_path / "student",
+        tmp_path / "pruned",
+        PruneEncoderSettings(**HALF, recovery=RECOVERY),
+        data=tiny_data(),
+        workplace=tmp_path / "again",
+    )
+    for folder, least in (("student", 0.7), ("pruned", 0.5)):
+        found = vectors(tmp_path / folder)
+        assert found.shape == (len(TEXTS), 36)
+        assert closeness(tmp_path / folder, teacher) > least
+        np.testing.assert_allclose(
+            served_vectors(tmp_path / folder, tmp_path / f"{folder}-graph"), found, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])

@@ -54,11 +54,45 @@ def test_queries_that_will_search_the_teachers_index_are_judged_there() -> None:
     bad_there = step_after(
         quality={"medquad": {"nDCG@10": 0.8}, f"medquad{TEACHERS_INDEX}": {"nDCG@10": 0.1}}
     )
-    assert failures(bad_there, ORIGINAL, GATE) == ()
-    (failure,) = failures(bad_there, ORIGINAL, replace(GATE, teachers_index=True))
+    before = replace(
+        ORIGINAL,
+        quality={
+            "medquad": {"nDCG@10": 0.8},
+            f"medquad{TEACHERS_INDEX}": {"nDCG@10": 0.8},
+        },
+    )
+    assert failures(bad_there, before, GATE) == ()
+    (failure,) = failures(bad_there, before, replace(GATE, teachers_index=True))
     assert failure.figure == f"nDCG@10 on medquad{TEACHERS_INDEX}"
 
 
 def test_a_measure_that_was_zero_before_cannot_be_lost() -> None:
+    nothing = replace(ORIGINAL, quality={"medquad": {"nDCG@10": 0.0, "MRR": 0.0}})
+    assert failures(with_ndcg(0.0), nothing, GATE) == ()
+
+
+@pytest.mark.parametrize(
+    ("quality", "gate"),
+    [
+        ({}, GATE),
+        ({"medquad": {"F1": 0.5}}, GATE),
+        ({"medquad": {"nDCG@10": 0.8}}, replace(GATE, teachers_index=True)),
+    ],
+    ids=["no data set", "other measures", "no teacher's index"],
+)
+def test_a_gate_that_has_nothing_to_judge_by_does_not_pass(
+    quality: dict[str, dict[str, float]], gate: Gate
+) -> None:
+    (failure,) = failures(step_after(quality=quality), ORIGINAL, gate)
+    assert failure.figure == "quality"
+    assert "nDCG@10, MRR of 'int8' were measured on no data set" in failure.message
+    assert "data of [ledger]" in failure.message
+
+
+def test_a_gate_that_allows_every_loss_needs_no_data() -> None:
+    assert failures(step_after(quality={}), ORIGINAL, Gate({"nDCG@10": 1.0})) == ()
+
+
+def test_a_parent_without_quality_has_none_to_lose() -> None:
     nothing = replace(ORIGINAL, quality={"medquad": {"nDCG@10": 0.0, "MRR": 0.0}})
     assert failures(with_ndcg(0.0), nothing, GATE) == ()

@@ -27,6 +27,24 @@ def test_a_later_run_takes_the_place_of_an_earlier_one() -> None:
     assert ledger_state([ORIGINAL, FAILED, step_after()]).failures == ()
 
 
+def test_what_was_measured_and_not_chosen_stands_beside_the_way() -> None:
+    left = replace(FAILED, is_chosen=False, notes=("not chosen: MRR is too low",))
+    stale = replace(left, key="f" * 32, parent="9" * 32)
+    for rows, last in (([ORIGINAL, left, stale], "original"), ([ORIGINAL, left, step_after()], "int8")):
+        state = ledger_state(rows)
+        (model,) = state.models
+        assert model.stages[-1].row.step == last
+        assert model.left == (left,)
+        assert state.failures == ()
+
+
+def test_a_row_that_is_added_again_is_the_way_again() -> None:
+    (model,) = ledger_state(
+        [ORIGINAL, step_after(), replace(step_after(), key="c" * 32), step_after()]
+    ).models
+    assert [stage.row.key[0] for stage in model.stages] == ["a", "b"]
+
+
 def test_encoder_and_generator_and_recipes_are_apart() -> None:
     other = replace(ORIGINAL, key="e" * 32, recipe="other")
     assert [model.title for model in ledger_state([ORIGINAL, other]).models] == [
