@@ -41,6 +41,7 @@ def loadtest(
     Ctrl-C ends it: the levels before are shown and written. Exit code: 130 then, 1 after an error.
     """
     require_histograms()
+    given.check_repeats(repeats)
     targets = parse_slo(slo) if slo is not None else None
     loads = given.closed_loops(concurrency) if concurrency is not None else ()
     loads += given.open_loops(rates, arrivals, seed) if rates is not None else ()

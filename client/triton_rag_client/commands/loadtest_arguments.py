@@ -31,6 +31,7 @@ __all__ = [
     "SloText",
     "Zipf",
     "asked_questions",
+    "check_repeats",
     "closed_loops",
     "open_loops",
 ]
@@ -133,6 +134,16 @@ def open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
         _MOST_RATE_PER_S,
     )
     return tuple(OpenLoop(value, arrivals, seed) for value in found)
+
+
+def check_repeats(repeats: int) -> None:
+    """See to it that most of them can agree.
+
+    Raises:
+        InvalidRequestError: The number is even.
+    """
+    if repeats % 2 == 0:
+        raise InvalidRequestError(f"--repeats is {repeats}: allowed are odd numbers, of which most agree")
 
 
 def _numbers(option: str, text: str, read: Callable[[str], float], allowed: str, most: int) -> list[float]:

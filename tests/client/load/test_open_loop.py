@@ -71,7 +71,7 @@ def test_what_the_generator_sends_late_counts_as_slow_and_as_lag() -> None:
         await asyncio.sleep(0.01)
         yield delta("answer")
 
-    records = open_loop(lambda: stream, 10, 2)
+    records = open_loop(lambda: stream, 10, 2)  # and no refusal: it caught up
     late = {round(record.start_s, 3): record for record in records if record.sent_s - record.start_s > 1e-6}
     assert sorted(late) == pytest.approx([0.6, 0.7])
     assert late[0.6].latency_s == pytest.approx(0.16)
