@@ -95,6 +95,30 @@ def test_targets_that_cannot_be_kept_are_said_at_once(command_line, answering, s
     assert len(script.requests) == 1 + 5
 
 
+def test_a_search_says_the_limit_how_sure_it_is_and_measures_there(command_line, grpc_url, script, tmp_path):
+    def exhausted_after_the_first_rate(seen):
+        if len(script.requests) > 1 + 5 + 1:  # the check, the idle service, one run of one request
+            raise ScriptedError("UNAVAILABLE", "no more")
+        script.test_ended.wait(0.1)  # a first rate of 5/s or less: one request in a tenth of a second
+        return delta_outputs("a", "b")
+
+    script.stream = exhausted_after_the_first_rate
+    file = tmp_path / "results.json"
+    words = ("--slo", "tpot<10s", "--repeats", "1", "--seconds", "0.1", "--arrivals", "constant")
+    code, out, err = command_line("loadtest", "--url", grpc_url, *words, "--json", str(file))
+    assert (code, err) == (0, "")
+    content = json.loads(file.read_text())
+    limit = content["limit"]
+    assert [trial["kept"] for trial in limit["trials"][:2]] == [1, 0]
+    assert limit["rate_per_s"] == limit["trials"][0]["rate_per_s"] <= 5
+    assert limit["rate_per_s"] < limit["missed_at_per_s"] <= limit["rate_per_s"] * 1.05
+    assert limit["sureness"] == (3 / 4) ** 2
+    assert f"tpot_p95<10000ms is kept up to {limit['rate_per_s']:.4g} requests/s and no more at " in out
+    assert "(sure to 56%)" in out
+    assert "kept in 0 of 1 runs: tpot_p95 is endless (failed)" in out
+    assert content["levels"][0]["load"]["rate_per_s"] == limit["rate_per_s"]
+
+
 def test_a_rate_that_cannot_be_sent_is_refused_and_the_level_before_is_kept(
     command_line, answering, tmp_path
 ):
