@@ -31,6 +31,7 @@ VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 CLIENT_MAY_IMPORT = {
     "google",
     "grpc",
+    "hdrh",
     "httpx2",
     "numpy",
     "rich",

@@ -19,9 +19,11 @@ from triton_rag_client.errors import (
     PerfAnalyzerError,
     ProtocolError,
     RagError,
+    RateNotSentError,
     RequestCancelledError,
     RowsRefusedError,
     ServerError,
+    SloUnreachableError,
     UnavailableError,
 )
 from triton_rag_client.options import AskOptions, RetrieveOptions, Retriever
@@ -44,6 +46,7 @@ __all__ = [
     "ProtocolError",
     "RagClient",
     "RagError",
+    "RateNotSentError",
     "RequestCancelledError",
     "RetrieveOptions",
     "Retriever",
@@ -51,6 +54,7 @@ __all__ = [
     "RowsRefusedError",
     "ServerError",
     "ServerMetadata",
+    "SloUnreachableError",
     "TlsFiles",
     "TokenLogprob",
     "UnavailableError",

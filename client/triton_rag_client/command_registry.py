@@ -25,11 +25,11 @@ __all__ = ["CommandGroup", "find_commands", "missing_package"]
 GROUP: Final = "triton_rag.commands"
 _OWN: Final[Mapping[str, str]] = {
     name: f"triton_rag_client.commands.{name}:{name}"
-    for name in ("serve", "doctor", "demo", "ask", "chat", "retrieve", "embed")
+    for name in ("serve", "doctor", "demo", "ask", "chat", "retrieve", "embed", "loadtest")
 }
 _ORDER: Final = (
     *("demo", "build", "compress", "report", "lint", "evaluate", "serve", "doctor"),
-    *("ask", "chat", "retrieve", "embed"),
+    *("ask", "chat", "retrieve", "embed", "loadtest"),
 )
 
 

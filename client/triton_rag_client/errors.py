@@ -13,7 +13,9 @@ RagError                      everything below; its message ends in what to do
 ├── RequestCancelledError     the server, or another part of this program, cancelled the request
 ├── ServerError               the server failed: its log says why
 ├── ProtocolError             the reply is not what the wire contract says
-└── PerfAnalyzerError         perf_analyzer, the load generator, failed or wrote what cannot be read
+├── PerfAnalyzerError         perf_analyzer, the load generator, failed or wrote what cannot be read
+├── RateNotSentError          our own load generator could not send as many requests a second as it should
+└── SloUnreachableError       the server keeps the targets at no rate that was tried
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ __all__ = [
     "PerfAnalyzerError",
     "ProtocolError",
     "RagError",
+    "RateNotSentError",
     "RequestCancelledError",
     "RowsRefusedError",
     "ServerError",
+    "SloUnreachableError",
     "UnavailableError",
 ]
 
@@ -129,3 +133,11 @@ class ProtocolError(RagError):
 
 class PerfAnalyzerError(RagError):
     """A run of perf_analyzer, the load generator, failed, or it wrote what cannot be read."""
+
+
+class RateNotSentError(RagError):
+    """The load generator could not send as many requests a second as it should; how many, it says."""
+
+
+class SloUnreachableError(RagError):
+    """A server keeps the targets (service level objectives) at no rate that was tried."""

@@ -24,6 +24,8 @@ NOT_SAID_BY_A_SERVER = {
     errors.ClientSetupError,
     errors.RowsRefusedError,
     errors.PerfAnalyzerError,
+    errors.RateNotSentError,
+    errors.SloUnreachableError,
 }
 
 

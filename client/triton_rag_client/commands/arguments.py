@@ -15,7 +15,9 @@ from triton_rag_client.options import Retriever
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from triton_rag_client.async_client import AsyncRagClient
     from triton_rag_client.client import RagClient
+    from triton_rag_client.core.retry import RetryPolicy
 
 __all__ = [
     "AsJson",
@@ -135,6 +137,19 @@ class Connection:
             timeout_s=self.timeout_s,
             headers=dict(_header(text) for text in self.headers or ()),
             tls=TlsFiles(self.ca_file, self.certificate_file, self.key_file),
+        )
+
+    def async_client(self, retry: RetryPolicy) -> AsyncRagClient:
+        """A client for it, on asyncio."""
+        from triton_rag_client.address import TlsFiles
+        from triton_rag_client.async_client import AsyncRagClient
+
+        return AsyncRagClient(
+            self.url,
+            timeout_s=self.timeout_s,
+            headers=dict(_header(text) for text in self.headers or ()),
+            tls=TlsFiles(self.ca_file, self.certificate_file, self.key_file),
+            retry=retry,
         )
 
 

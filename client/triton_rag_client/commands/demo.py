@@ -10,24 +10,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from triton_rag_server import TritonServer
 from triton_rag_server.missing_packages import install_command
 
 from triton_rag_client.client import RagClient
 from triton_rag_client.commands.demo_questions import QUESTIONS, ask_and_show, curl_and_show
-from triton_rag_client.commands.demo_report import DemoReport, Machine, write_report
+from triton_rag_client.commands.demo_report import DemoReport, write_report
+from triton_rag_client.commands.show_tables import show_tables
 from triton_rag_client.commands.start_display import StartDisplay
 from triton_rag_client.errors import ClientSetupError
 from triton_rag_client.load import (
+    ClosedLoop,
     LevelResult,
     PerfAnalyzer,
     find_perf_analyzer,
     measure_level,
     python_questions,
+    service_at,
 )
+from triton_rag_client.load.histograms import require_histograms
+from triton_rag_client.load.machine import Machine
 from triton_rag_client.load.tables import level_table, stage_table
 
 __all__ = ["demo"]
@@ -49,6 +52,7 @@ def demo(
     load_max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer under load, in tokens.")] = 32,
 ) -> None:
     """Build the default recipe, serve it, ask it about Python, and measure it under load."""
+    require_histograms()
     console = Console(width=None if sys.stdout.isatty() else 110)
     _heading(console, 1, f"Build a repository: {recipe or 'python-docs'}")
     _build(recipe or _default_recipe(), out)
@@ -66,7 +70,7 @@ def demo(
         )
         program = find_perf_analyzer(typer.echo)
         levels = tuple(_levels(console, server.grpc_url, program, seconds, load_max_tokens))
-    _show_tables(console, levels)
+    show_tables(console, level_table(levels), stage_table(levels))
     seen = DemoReport(
         str(out),
         Machine.this(),
@@ -115,11 +119,10 @@ def _levels(
     for number, concurrency in enumerate(CONCURRENCIES):
         with console.status(f"{concurrency} at a time …"):
             level = measure_level(
-                grpc_url,
+                service_at(grpc_url, max_tokens),
                 questions[number * share : (number + 1) * share],
-                concurrency=concurrency,
+                ClosedLoop(concurrency),
                 seconds=seconds,
-                max_tokens=max_tokens,
                 program=program if isinstance(program, PerfAnalyzer) else None,
             )
         rate = level.summary.requests_per_s
@@ -136,16 +139,6 @@ def _load_generator(program: PerfAnalyzer | str, levels: tuple[LevelResult, ...]
         f" Where it says triton-rag, our own generator measured: {'; '.join(sorted(notes))}." if notes else ""
     )
     return f"perf_analyzer is that of {program.origin}.{instead}"
-
-
-def _show_tables(console: Console, levels: tuple[LevelResult, ...]) -> None:
-    for heading, *rows in (level_table(levels), stage_table(levels)):
-        table = Table(box=box.SIMPLE)
-        for number, column in enumerate(heading):
-            table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
 
 
 def _how_to_go_on(out: Path) -> None:

@@ -1,42 +1,16 @@
 """What the demo saw, written to a folder: `report.json` for programs, `report.md` for people."""
 
 import dataclasses
-import json
-import math
-import os
-import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from triton_rag_client.load.levels import LevelResult
+from triton_rag_client.load.machine import Machine
+from triton_rag_client.load.plain_json import plain_json
 from triton_rag_client.load.tables import duration, level_table, markdown_table, stage_table
 
-__all__ = ["AskedQuestion", "DemoReport", "Machine", "write_report"]
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the figures were measured on."""
-
-    processor: str
-    cores: int
-    system: str
-    python: str
-    triton_rag: str
-
-    @classmethod
-    def this(cls) -> "Machine":
-        """The machine that this runs on."""
-        return cls(
-            _processor(),
-            os.cpu_count() or 1,
-            platform.platform(),
-            platform.python_version(),
-            version("triton-rag"),
-        )
+__all__ = ["AskedQuestion", "DemoReport", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +54,8 @@ def write_report(report: DemoReport, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     as_json, as_markdown = folder / "report.json", folder / "report.md"
-    content = {"created": created, **_without_nan(dataclasses.asdict(report))}
-    as_json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    content = {"created": created, **dataclasses.asdict(report)}
+    as_json.write_text(plain_json(content), encoding="utf-8")
     as_markdown.write_text(_markdown(report, created), encoding="utf-8")
     return as_json, as_markdown
 
@@ -109,21 +83,3 @@ def _question(asked: AskedQuestion) -> str:
     times = f"first text after {duration(asked.first_text_s)}, all after {duration(asked.seconds)}"
     answer = "\n".join(f"> {line}".rstrip() for line in asked.answer.strip().splitlines())
     return f"**{asked.question}** ({times})\n\n{answer}\n\n{sources}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _without_nan(value: Any) -> Any:
-    """The value with null where there is no number: NaN is not allowed in JSON."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

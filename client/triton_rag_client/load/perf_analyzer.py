@@ -97,11 +97,12 @@ def _record(request: dict[str, Any]) -> RequestRecord:
     with_text_ns = [
         time_ns for time_ns, output in zip(times_ns, outputs, strict=True) if output["ANSWER_DELTA"] != ""
     ]
+    sent_s = request["timestamp"] * _NS
     return RequestRecord(
-        start_s=request["timestamp"] * _NS,
-        first_text_s=with_text_ns[0] * _NS if with_text_ns else None,
+        start_s=sent_s,
+        sent_s=sent_s,
+        text_times_s=tuple(time_ns * _NS for time_ns in with_text_ns),
         end_s=times_ns[-1] * _NS,
-        responses=len(with_text_ns),
     )
 
 

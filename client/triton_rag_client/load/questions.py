@@ -1,8 +1,19 @@
-"""Real, distinct questions about Python, so that no cache and no repeated prompt flatters a measurement."""
+"""What a load test asks: real, distinct questions, so that no cache and no repeated prompt flatters it.
 
+They are about Python, or from a file; where users repeat themselves, questions can be repeated as they do.
+"""
+
+import json
+import random
+from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
-__all__ = ["python_questions"]
+from triton_rag_client.errors import InvalidRequestError
+
+__all__ = ["python_questions", "read_questions", "zipf_repeated"]
+
+_ZIPF_DRAWS = 10_000
 
 _THINGS = (
     "a list comprehension", "a generator expression", "a decorator", "a context manager", "a dictionary",
@@ -27,3 +38,55 @@ _FORMS = (
 def python_questions() -> tuple[str, ...]:
     """Two hundred questions, all different, neighbours about different things."""
     return tuple(form.format(thing) for form, thing in product(_FORMS, _THINGS))
+
+
+def read_questions(path: Path) -> tuple[str, ...]:
+    """The questions of a file of JSON lines, in its order; other keys than `question` are not looked at.
+
+    Raises:
+        InvalidRequestError: The file cannot be read, a line is not `{"question": "…"}`, or there is none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{path} cannot be read ({error}); give a file of JSON lines") from error
+    questions = tuple(
+        _question(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()
+    )
+    if not questions:
+        raise InvalidRequestError(f'{path} is empty: give one {{"question": "…"}} a line')
+    return questions
+
+
+def zipf_repeated(questions: Sequence[str], exponent: float, *, seed: int = 0) -> tuple[str, ...]:
+    """Ten thousand draws from questions, the k-th of which has a probability proportional to 1 / k^exponent.
+
+    That is how often web queries were found to repeat, with exponents of 0.6 to 0.9 (Breslau et al., "Web
+    Caching and Zipf-like Distributions", INFOCOM 1999). Which question comes first is drawn too.
+
+    Args:
+        questions: Distinct questions.
+        exponent: 0 draws all alike.
+        seed: Of the draws.
+
+    Raises:
+        InvalidRequestError: The exponent is not from 0 to 10.
+    """
+    if not 0 <= exponent <= 10:
+        raise InvalidRequestError(f"the Zipf exponent is {exponent:g}: allowed are 0 to 10")
+    draw = random.Random(seed)
+    ranked = draw.sample(questions, len(questions))
+    weights = [rank**-exponent for rank in range(1, len(ranked) + 1)]
+    return tuple(draw.choices(ranked, weights, k=_ZIPF_DRAWS))
+
+
+def _question(path: Path, number: int, line: str) -> str:
+    wanted = f'{path}:{number} is not {{"question": "…"}}'
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise InvalidRequestError(f"{wanted}: it is no JSON ({error})") from error
+    question = found.get("question") if isinstance(found, dict) else None
+    if not isinstance(question, str) or not question.strip():
+        raise InvalidRequestError(f"{wanted} with a text that is not empty: {line.strip()[:80]}")
+    return question

@@ -1,14 +1,12 @@
-"""What a load generator notes of each request, and the figures that follow from these notes.
+"""What a load generator notes of each request.
 
-Every generator delivers the same notes, so that every figure is computed by the same arithmetic.
+Every generator (closed loop, open loop, perf_analyzer) delivers the same notes, so that every figure is
+computed by the same arithmetic.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-__all__ = ["LoadSummary", "RequestRecord", "summarize"]
+__all__ = ["RequestRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,68 +14,41 @@ class RequestRecord:
     """One request, in seconds of any one clock.
 
     Attributes:
-        start_s: When it was sent.
-        first_text_s: When the first text of the answer came; None when none came.
+        start_s: When it should have been sent; its times count from here. In a closed loop and with
+            perf_analyzer, which send when they can, it is when it was sent.
+        sent_s: When it was sent.
+        text_times_s: When each response with text came.
         end_s: When its last response, or its failure, came.
-        responses: How many responses carried text.
+        prompt_tokens: Tokens of the prompt; None where the generator does not tell.
+        answer_tokens: Tokens of the answer; None where the generator does not tell.
         error: The kind of its failure; None when it succeeded.
     """
 
     start_s: float
-    first_text_s: float | None
+    sent_s: float
+    text_times_s: tuple[float, ...]
     end_s: float
-    responses: int
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
     error: str | None = None
 
+    @property
+    def latency_s(self) -> float:
+        """Time to the whole answer."""
+        return self.end_s - self.start_s
 
-@dataclass(frozen=True, slots=True)
-class LoadSummary:
-    """Figures of a run; latencies are those of whole answers, of successful requests only.
+    @property
+    def first_token_s(self) -> float | None:
+        """Time to the first text; None when none came."""
+        return self.text_times_s[0] - self.start_s if self.text_times_s else None
 
-    Attributes:
-        requests: Requests that succeeded.
-        errors: Requests that failed.
-        seconds: From the first request sent to the last response.
-        requests_per_s: Successful requests a second over that time.
-        p50_s: Median latency; NaN when nothing succeeded, as the three below.
-        p95_s: 95th percentile.
-        p99_s: 99th percentile; of fewer than a hundred requests it is close to the slowest one.
-        first_token_p50_s: Median time to the first text.
-    """
+    @property
+    def time_per_token_s(self) -> float | None:
+        """Time a token after the first text; None for answers of one token.
 
-    requests: int
-    errors: int
-    seconds: float
-    requests_per_s: float
-    p50_s: float
-    p95_s: float
-    p99_s: float
-    first_token_p50_s: float
-
-
-def summarize(records: Sequence[RequestRecord]) -> LoadSummary:
-    """The figures of a run. Percentiles interpolate linearly between neighbours."""
-    succeeded = [record for record in records if record.error is None]
-    latencies_s = [record.end_s - record.start_s for record in succeeded]
-    first_s = [
-        record.first_text_s - record.start_s for record in succeeded if record.first_text_s is not None
-    ]
-    seconds = (
-        max(record.end_s for record in records) - min(record.start_s for record in records)
-        if records
-        else 0.0
-    )
-    return LoadSummary(
-        requests=len(succeeded),
-        errors=len(records) - len(succeeded),
-        seconds=seconds,
-        requests_per_s=len(succeeded) / seconds if seconds > 0 else 0.0,
-        p50_s=_percentile(latencies_s, 50),
-        p95_s=_percentile(latencies_s, 95),
-        p99_s=_percentile(latencies_s, 99),
-        first_token_p50_s=_percentile(first_s, 50),
-    )
-
-
-def _percentile(values: Sequence[float], percent: float) -> float:
-    return float(np.percentile(values, percent)) if values else float("nan")
+        Where the tokens are not known, each response with text counts as one.
+        """
+        tokens = self.answer_tokens or len(self.text_times_s)
+        if not self.text_times_s or tokens < 2:
+            return None
+        return (self.text_times_s[-1] - self.text_times_s[0]) / (tokens - 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from scripted_servers.script import Wait, delta_outputs
@@ -56,6 +58,28 @@ def test_ctrl_c_stops_an_answer_of_chat_and_ctrl_d_leaves(program, script):
     assert "[1] a  (score 1.000)" in out
     assert "(stopped)" in err
     assert process.returncode == 0
+
+
+def test_ctrl_c_ends_a_load_test_and_keeps_the_levels_before(program, script, tmp_path):
+    second_level = threading.Event()
+
+    def stream(seen):
+        if len(script.requests) <= 3:  # the check, a warm-up, the one request of the first level
+            yield from delta_outputs("a", "b")
+            return
+        second_level.set()
+        yield from endless(seen)
+
+    script.stream = stream
+    file = tmp_path / "results.json"
+    words = ("--rate", "5,6", "--seconds", "0.1", "--arrivals", "constant", "--json", str(file))
+    process = program("loadtest", *words)
+    assert second_level.wait(60)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert "5/s constant: " in out
+    assert [level["load"]["rate_per_s"] for level in json.loads(file.read_text())["levels"]] == [5]
 
 
 def test_chat_goes_on_after_an_error(program, script):

@@ -1,7 +1,16 @@
 from pathlib import Path
 
 import pytest
-from triton_rag_client.load import PerfAnalyzer, find_perf_analyzer, measure_level, python_questions
+from triton_rag_client.load import (
+    ClosedLoop,
+    OpenLoop,
+    PerfAnalyzer,
+    find_perf_analyzer,
+    measure_level,
+    parse_slo,
+    python_questions,
+    service_at,
+)
 from triton_rag_server import TritonServer
 
 
@@ -10,18 +19,18 @@ def test_a_level_is_measured_by_perf_analyzer_where_it_runs(toy_server: TritonSe
     if isinstance(program, str):
         pytest.skip(program)
     level = measure_level(
-        toy_server.grpc_url, python_questions(), concurrency=2, seconds=0.2, max_tokens=2, program=program
+        service_at(toy_server.grpc_url, 2), python_questions(), ClosedLoop(2), seconds=0.2, program=program
     )
-    assert (level.measured_by, level.note, level.concurrency) == ("perf_analyzer", "", 2)
+    assert (level.measured_by, level.note, level.load) == ("perf_analyzer", "", ClosedLoop(2))
     assert level.summary.requests >= 2
-    assert level.summary.errors == 0
+    assert level.summary.errors == {}
     assert sum(level.stage_shares.values()) == pytest.approx(1)
 
 
 def test_a_perf_analyzer_that_fails_is_replaced_and_the_result_says_why(toy_server: TritonServer) -> None:
     broken = PerfAnalyzer(Path("/bin/false"), {}, "test")
     level = measure_level(
-        toy_server.grpc_url, python_questions(), concurrency=1, seconds=0.2, max_tokens=2, program=broken
+        service_at(toy_server.grpc_url, 2), python_questions(), ClosedLoop(1), seconds=0.2, program=broken
     )
     assert level.measured_by == "triton-rag"
     assert level.note.startswith("perf_analyzer failed (status 1)")
@@ -30,6 +39,32 @@ def test_a_perf_analyzer_that_fails_is_replaced_and_the_result_says_why(toy_serv
 
 def test_our_own_generator_measures_where_there_is_no_other(toy_server: TritonServer) -> None:
     level = measure_level(
-        toy_server.grpc_url, python_questions(), concurrency=1, seconds=0.1, max_tokens=2, program=None
+        service_at(toy_server.grpc_url, 2), python_questions(), ClosedLoop(1), seconds=0.1, program=None
     )
     assert (level.measured_by, level.note) == ("triton-rag", "")
+
+
+def test_an_open_loop_is_measured_by_our_own_generator_with_tokens_stages_and_goodput(
+    toy_server: TritonServer,
+) -> None:
+    level = measure_level(
+        service_at(toy_server.grpc_url, 3),
+        python_questions(),
+        OpenLoop(20, "constant"),
+        seconds=0.5,
+        program=PerfAnalyzer(Path("/bin/false"), {}, "test"),
+        slo=parse_slo("p95<100s"),
+    )
+    summary = level.summary
+    assert (level.measured_by, level.note) == ("triton-rag", "")
+    assert (summary.requests, summary.errors) == (10, {})
+    assert summary.goodput_per_s == pytest.approx(summary.requests_per_s)
+    assert (summary.answer_tokens.p50, summary.prompt_tokens.p50) == (3, 7)
+    assert summary.between_tokens_s.count == 10 * 2
+    assert sum(level.stage_shares.values()) == pytest.approx(1)
+
+
+def test_a_server_that_is_not_there_is_a_result_of_failures() -> None:
+    level = measure_level(service_at("grpc://127.0.0.1:1", 2), ["a"], OpenLoop(20, "constant"), seconds=0.2)
+    assert (level.summary.requests, level.summary.errors) == (0, {"ConnectionFailedError": 4})
+    assert level.stage_shares == {}

@@ -1,39 +1,19 @@
-import math
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from triton_rag_client.load.records import RequestRecord, summarize
+from triton_rag_client.load import RequestRecord
 
 
-def test_figures_of_a_run_by_hand() -> None:
-    records = [
-        RequestRecord(0.0, 0.5, 1.0, 3),
-        RequestRecord(1.0, 1.1, 4.0, 3),
-        RequestRecord(0.5, 0.8, 2.5, 3),
-        RequestRecord(2.0, None, 5.0, 0, "UnavailableError"),
-    ]
-    summary = summarize(records)
-    assert (summary.requests, summary.errors, summary.seconds) == (3, 1, 5.0)
-    assert summary.requests_per_s == pytest.approx(3 / 5)
-    assert summary.p50_s == pytest.approx(2.0)
-    assert summary.p95_s == pytest.approx(2.9)
-    assert summary.p99_s == pytest.approx(2.98)
-    assert summary.first_token_p50_s == pytest.approx(0.3)
+def test_times_count_from_when_a_request_should_have_been_sent() -> None:
+    record = RequestRecord(start_s=10.0, sent_s=10.5, text_times_s=(11.0, 12.0), end_s=13.0)
+    assert (record.latency_s, record.first_token_s) == (3.0, 1.0)
 
 
-def test_a_run_without_success_has_no_latency_but_a_rate_of_zero() -> None:
-    summary = summarize([RequestRecord(0.0, None, 1.0, 0, "ServerError")])
-    assert (summary.requests, summary.errors, summary.requests_per_s) == (0, 1, 0.0)
-    assert math.isnan(summary.p50_s)
-    assert math.isnan(summary.first_token_p50_s)
+def test_time_a_token_leaves_the_first_out() -> None:
+    texts = RequestRecord(0.0, 0.0, (1.0, 1.5, 3.0), 3.0)
+    assert texts.time_per_token_s == 1.0
+    five_tokens = RequestRecord(0.0, 0.0, (1.0, 1.5, 3.0), 3.0, answer_tokens=5)
+    assert five_tokens.time_per_token_s == 0.5
 
 
-def test_no_request_at_all_is_no_error() -> None:
-    assert summarize([]).requests_per_s == 0.0
-
-
-@given(st.lists(st.floats(0.001, 100), min_size=1), st.floats(-1000, 1000))
-def test_percentiles_are_ordered_whatever_the_clock_shows(latencies: list[float], clock_s: float) -> None:
-    summary = summarize([RequestRecord(clock_s, clock_s, clock_s + latency, 1) for latency in latencies])
-    assert summary.p50_s <= summary.p95_s <= summary.p99_s <= max(latencies) + 1e-6
+def test_an_answer_of_one_token_or_none_has_no_time_a_token() -> None:
+    assert RequestRecord(0.0, 0.0, (1.0,), 1.0, answer_tokens=1).time_per_token_s is None
+    failed = RequestRecord(0.0, 0.0, (), 1.0, error="ServerError")
+    assert (failed.time_per_token_s, failed.first_token_s) == (None, None)
