@@ -62,11 +62,12 @@ class _FeedForward:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Names of a family; what a layer does not have is passed over."""
+    """Names of a family; what a layer lacks is passed over. `neurons` and `counts` are configuration keys."""
 
     stacks: dict[str, str]
     attentions: tuple[_Attention, ...]
     feed_forwards: tuple[_FeedForward, ...]
+    neurons: dict[str, str]
     counts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     all_layers_share_heads: bool = False
 
@@ -79,18 +80,21 @@ _BERT = _Family(
         ),
     ),
     feed_forwards=(_FeedForward(("intermediate.dense",), "output.dense"),),
+    neurons={"encoder": "intermediate_size"},
     counts={"encoder": ("num_hidden_layers",)},
 )
 _DISTILBERT = _Family(
     stacks={"encoder": "transformer.layer"},
     attentions=(_Attention.below("attention", "q_lin", "k_lin", "v_lin", "out_lin"),),
     feed_forwards=(_FeedForward(("ffn.lin1",), "ffn.lin2"),),
+    neurons={"encoder": "hidden_dim"},
     counts={"encoder": ("n_layers",)},
 )
 _MPNET = _Family(
     stacks={"encoder": "encoder.layer"},
     attentions=(_Attention.below("attention.attn", "q", "k", "v", "o"),),
     feed_forwards=(_FeedForward(("intermediate.dense",), "output.dense"),),
+    neurons={"encoder": "intermediate_size"},
     counts={"encoder": ("num_hidden_layers",)},
     all_layers_share_heads=True,
 )
@@ -98,6 +102,7 @@ _LLAMA = _Family(
     stacks={"decoder": "model.layers"},
     attentions=(_Attention.below("self_attn", "q_proj", "k_proj", "v_proj", "o_proj"),),
     feed_forwards=(_FeedForward(("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),),
+    neurons={"decoder": "intermediate_size"},
     counts={"decoder": ("num_hidden_layers",)},
 )
 _T5 = _Family(
@@ -112,6 +117,7 @@ _T5 = _Family(
         for block in (f"layer.{place}.DenseReluDense",)
         for names in (("wi",), ("wi_0", "wi_1"))
     ),
+    neurons={"encoder": "d_ff", "decoder": "d_ff"},
     counts={"encoder": ("num_layers",), "decoder": ("num_decoder_layers",)},
 )
 _BART = _Family(
@@ -121,6 +127,7 @@ _BART = _Family(
         _Attention.below("encoder_attn", "q_proj", "k_proj", "v_proj", "out_proj"),
     ),
     feed_forwards=(_FeedForward(("fc1",), "fc2"),),
+    neurons={"encoder": "encoder_ffn_dim", "decoder": "decoder_ffn_dim"},
     counts={"encoder": ("encoder_layers", "num_hidden_layers"), "decoder": ("decoder_layers",)},
 )
 _FAMILIES: dict[str, _Family] = {
@@ -145,6 +152,11 @@ def stacks_of(model: Any) -> dict[str, str]:
 def counts_of(model: Any, stack: str) -> tuple[str, ...]:
     """The names under which a model's configuration counts the layers of a stack."""
     return _family(model).counts[stack]
+
+
+def neurons_key(model: Any, stack: str) -> str:
+    """The configuration's key for the width of a stack's feed-forward blocks."""
+    return _family(model).neurons[stack]
 
 
 def layer_names(model: Any, stack: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from triton_rag_export.compress.saved_model import MARK, Shapes, save_compressed
+from triton_rag_export.compress.widths import count_neurons
 from triton_rag_export.errors import TrainingError
 
 
@@ -25,6 +26,7 @@ def save_trained(model: Any, tokenizer: Any, folder: Path) -> None:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        count_neurons(model)
         if fits_configuration(model):
             if hasattr(model.config, MARK):
                 delattr(model.config, MARK)

@@ -1,12 +1,14 @@
 """Linear layers of other widths inside a transformers model, and what the modules around them know of it."""
 
+from collections import defaultdict
 from typing import Any
 
 import torch
 from torch import nn
 
 from triton_rag_export.compress.factorized_linear import FactorizedLinear
-from triton_rag_export.compress.model_parts import outputs_of
+from triton_rag_export.compress.model_parts import neuron_units, neurons_key, outputs_of, stacks_of
+from triton_rag_export.errors import UnsupportedModelError
 
 
 def resized(linear: nn.Linear, inputs: int, outputs: int) -> nn.Linear:
@@ -54,6 +56,24 @@ def match_widths(model: Any) -> None:
             module.num_attention_heads = module.all_head_size // module.attention_head_size
         elif hasattr(module, "attention_head_size") and hasattr(module, "q_lin"):  # DistilBERT
             module.n_heads = outputs_of(module.q_lin) // module.attention_head_size
+
+
+def count_neurons(model: Any) -> None:
+    """Tell the configuration of a model how wide its feed-forward blocks are, where all of them are as wide.
+
+    Then transformers makes such a model by itself. A family that compression does not cover is left alone.
+    """
+    try:
+        stacks = stacks_of(model)
+    except UnsupportedModelError:
+        return
+    widths: dict[str, set[int]] = defaultdict(set)
+    for stack, layers in stacks.items():
+        of_stack = [units.count for units in neuron_units(model) if units.layer.startswith(f"{layers}.")]
+        widths[neurons_key(model, stack)].update(of_stack)
+    for key, counts in widths.items():
+        if len(counts) == 1:
+            setattr(model.config, key, counts.pop())
 
 
 def _cut_plain(linear: nn.Linear, inputs: torch.Tensor | None, outputs: torch.Tensor | None) -> nn.Linear:

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from export.compress.families import FAMILIES, outputs_of
 from export.graph.tiny_causal_models import random_tokens, tiny_llama
 from export.graph.tiny_causal_models import reference_logits as causal_logits
 from export.graph.tiny_encoder_decoder_models import reference_logits, tiny_bart, tiny_flan, tiny_t5
 from tiny_encoders import byte_tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from triton_rag_export.compress import FactorizedLinear, is_compressed, keep_layers, load_compressed
+from triton_rag_export.compress.pruning import PruneSettings, prune_model
 from triton_rag_export.compress.trained_model import fits_configuration, save_trained
 from triton_rag_export.errors import TrainingError
 from triton_rag_export.graph.model_source import (
@@ -53,6 +55,16 @@ def test_a_saved_model_says_the_same(tmp_path: Path, model: PreTrainedModel, com
     load = load_encoder_decoder_model if model.config.is_encoder_decoder else load_causal_model
     assert (logits(load(source)) == logits(model)).all()
     assert load_tokenizer(source).get_vocab() == TOKENIZER.get_vocab()
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_blocks_that_are_all_as_narrow_need_no_layout_of_their_own(tmp_path: Path, family: str) -> None:
+    model = FAMILIES[family]().eval()
+    prune_model(model, PruneSettings(importance="magnitude", neurons=0.5), losses=())
+    expected = outputs_of(model)
+    save_trained(model, TOKENIZER, tmp_path)
+    assert not is_compressed(tmp_path)
+    assert (outputs_of(type(model).from_pretrained(tmp_path).eval()) == expected).all()
 
 
 def test_a_compressed_model_that_fits_again_is_saved_as_any_other(tmp_path: Path) -> None:
