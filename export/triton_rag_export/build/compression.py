@@ -32,9 +32,11 @@ MODEL_MARK = "config.json"
 GOALS: dict[str, tuple[Goal, ...]] = {
     "fp16": ("smaller",),
     "int8": ("smaller", "faster"),
+    "int8_static": ("smaller",),
     "int4": ("smaller",),
 }
-"""What a precision is for. On a CPU, halves are made floats again before they are multiplied."""
+"""What a precision is for. On a CPU, halves are made floats again before they are multiplied; static INT8 is
+for other runtimes."""
 
 
 @dataclass(frozen=True, slots=True)

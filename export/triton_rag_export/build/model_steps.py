@@ -54,6 +54,8 @@ def encoder_graph(
         **recipe.model_dump(mode="json", include=TEXT_SETTINGS),
         "precision": precision,
     }
+    if precision == "int8_static" and recipe.calibration is not None:
+        settings["calibration"] = recipe.calibration
 
     def make(folder: Path, running: StepProgress) -> dict[str, Any]:
         from triton_rag_export.graph.encoder import EncoderExport, export_encoder

@@ -1,8 +1,9 @@
 """Export of a retriever's encoder: from a Hugging Face model to the files that are served.
 
 BERT-like families get the graph built by hand, in FP32, FP16 or INT8. Any other family, and any model whose
-hand-built graph does not give torch's vectors, is exported by torch in FP32, and the report says so. INT8 is
-checked against FP32 with the very code that serves it.
+hand-built graph does not give torch's vectors, is exported by torch in FP32, and the report says so. Static
+INT8 is made from torch's export, whatever the family. INT8 is checked against FP32 with the very code that
+serves it.
 """
 
 import hashlib
@@ -23,13 +24,19 @@ from triton_rag_export.graph.bert_weights import BertWeights, bert_weights
 from triton_rag_export.graph.encoder_check import SAMPLE_TEXTS, Closeness, closeness_to, closeness_to_torch
 from triton_rag_export.graph.encoder_int8 import calibrate, set_aside, smoothed
 from triton_rag_export.graph.encoder_limits import most_tokens
-from triton_rag_export.graph.encoder_settings import EncoderExport, TextSettings, text_settings
+from triton_rag_export.graph.encoder_settings import (
+    EncoderExport,
+    EncoderPrecision,
+    TextSettings,
+    text_settings,
+)
 from triton_rag_export.graph.encoder_tokenizer import export_tokenizer
 from triton_rag_export.graph.fixed_texts import with_fixed_texts
 from triton_rag_export.graph.linear import LinearWeights, Precision
 from triton_rag_export.graph.model_source import ModelSource, fingerprint, load_encoder_model
 from triton_rag_export.graph.projection import read_projection
 from triton_rag_export.graph.quantization_aware import is_quantization_aware
+from triton_rag_export.graph.static_int8 import Calibration, quantize_static_int8
 from triton_rag_export.graph.torch_export import export_with_torch
 from triton_rag_export.kernels import install_kernels, kernel_fingerprint
 
@@ -46,6 +53,9 @@ CHECKED_WITH_TORCH = 16
 LEAST_INT8_COSINE = 0.998
 """A mean cosine of INT8, or FP16, to FP32 below this is warned of."""
 
+LEAST_STATIC_COSINE = 0.99
+"""The same of static INT8, whose scales cannot follow a text."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderReport:
@@ -53,9 +63,10 @@ class EncoderReport:
 
     Attributes:
         family: transformers' model type.
-        built_by: "hand": packed rows; "torch": torch's exporter, FP32, one text a call.
-        precision: as exported; torch's exporter gives "fp32" whatever was asked for.
+        built_by: "hand": packed rows; "torch": torch's exporter, one text a call.
+        precision: as exported; torch's exporter gives "fp32" unless "int8_static" was asked for.
         calibrated: whether calibration texts were given.
+        calibration: how static INT8 chose its ranges; None in another precision.
         pooling: "mean" or "cls".
         normalize: whether vectors have length one.
         max_tokens: where texts are cut.
@@ -67,8 +78,9 @@ class EncoderReport:
 
     family: str
     built_by: Literal["hand", "torch"]
-    precision: Precision
+    precision: EncoderPrecision
     calibrated: bool
+    calibration: Calibration | None
     pooling: str
     normalize: bool
     max_tokens: int
@@ -104,7 +116,7 @@ class _Written:
     """A graph on disk, and what is known of it."""
 
     built_by: Literal["hand", "torch"]
-    precision: Precision
+    precision: EncoderPrecision
     to_torch: Closeness
     to_fp32: Closeness | None = None
 
@@ -119,21 +131,20 @@ def export_encoder(source: ModelSource, settings: EncoderExport, folder: Path) -
 
     Raises:
         ModelSourceError: the model cannot be read, or a limit does not fit it.
-        UnsupportedModelError: neither way of exporting covers the model.
+        UnsupportedModelError: neither way of exporting covers the model, or static INT8 does not.
         BuildError: the operators cannot be compiled here.
     """
     export = _prepare(source, settings, folder)
-    try:
-        bert = bert_weights(export.model).up_to(export.text.max_tokens)
-        written = _export_by_hand(export, bert, folder)
-    except UnsupportedModelError as error:
-        LOGGER.warning("encoder %s: %s; exported by torch in FP32 instead, slower", source.name, error)
-        written = _export_by_torch(export, folder)
+    if settings.precision == "int8_static":
+        written = _export_static(export, folder)
+    else:
+        written = _export(export, settings.precision, folder)
     return EncoderReport(
         family=export.model.config.model_type,
         built_by=written.built_by,
         precision=written.precision,
         calibrated=bool(settings.calibration_texts),
+        calibration=settings.calibration if written.precision == "int8_static" else None,
         pooling=export.text.pooling,
         normalize=export.text.normalize,
         max_tokens=export.text.max_tokens,
@@ -157,27 +168,29 @@ def _prepare(source: ModelSource, settings: EncoderExport, folder: Path) -> _Exp
     return _Export(source, settings, text, model, projection, tokenizer, calibration, checked)
 
 
-def _export_by_hand(export: _Export, bert: BertWeights, folder: Path) -> _Written:
+def _export(export: _Export, precision: Precision, folder: Path) -> _Written:
+    try:
+        bert = bert_weights(export.model).up_to(export.text.max_tokens)
+        return _export_by_hand(export, bert, precision, folder)
+    except UnsupportedModelError as error:
+        LOGGER.warning("encoder %s: %s; exported by torch in FP32 instead, slower", export.source.name, error)
+        return _export_by_torch(export, folder)
+
+
+def _export_by_hand(export: _Export, bert: BertWeights, precision: Precision, folder: Path) -> _Written:
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
         reference = _write(bert, export, "fp32", scratch)
         to_torch = _to_torch(export, reference)
         if to_torch.least < LEAST_COSINE_TO_TORCH:
             raise UnsupportedModelError(f"the hand-built graph's cosine to torch is {to_torch.least:.6f}")
-        precision = export.settings.precision
         if precision == "int8" and export.calibration and not is_quantization_aware(export.model):
             bert = smoothed(bert, calibrate(bert, export.calibration, scratch))
         encoder = _write(bert, export, precision, folder)
         if precision == "fp32":
             return _Written("hand", precision, to_torch)
         to_fp32 = closeness_to(reference, encoder, export.checked)
-    if to_fp32.mean < LEAST_INT8_COSINE:
-        LOGGER.warning(
-            "encoder %s: %s has a mean cosine of %.4f to FP32",
-            export.source.name,
-            precision.upper(),
-            to_fp32.mean,
-        )
+    _warn_if_far(export, to_fp32, LEAST_INT8_COSINE)
     return _Written("hand", precision, to_torch, to_fp32)
 
 
@@ -193,6 +206,42 @@ def _to_torch(export: _Export, encoder: QueryEncoder) -> Closeness:
     return closeness_to_torch(export.model, export.text, export.projection, encoder, texts)
 
 
+def _export_static(export: _Export, folder: Path) -> _Written:
+    name, settings = export.source.name, export.settings
+    if is_quantization_aware(export.model):
+        raise UnsupportedModelError(
+            f'model {name!r} was trained for INT8 with a scale a row, which encoder.precision "int8_static" '
+            'does not have: export it in "int8", or take the model from before that training'
+        )
+    if not export.calibration:
+        raise UnsupportedModelError(
+            f'encoder {name}: encoder.precision "int8_static" with {len(settings.calibration_texts)} '
+            "calibration_texts: give a hundred or more like those to be encoded"
+        )
+    with tempfile.TemporaryDirectory() as scratch_name:
+        scratch = Path(scratch_name)
+        export_with_torch(export.source, export.model, export.text, export.projection, scratch / GRAPH_FILE)
+        reference = _load_with_settings(export, "fp32", "single", scratch)
+        to_torch = _to_torch(export, reference)
+        quantize_static_int8(
+            scratch / GRAPH_FILE, export.calibration, settings.calibration, folder / GRAPH_FILE, scratch
+        )
+        encoder = _load_with_settings(export, "int8_static", "single", folder)
+        to_fp32 = closeness_to(reference, encoder, export.checked)
+    _warn_if_far(export, to_fp32, LEAST_STATIC_COSINE)
+    return _Written("torch", "int8_static", to_torch, to_fp32)
+
+
+def _warn_if_far(export: _Export, to_fp32: Closeness, least: float) -> None:
+    if to_fp32.mean < least:
+        LOGGER.warning(
+            "encoder %s: %s has a mean cosine of %.4f to FP32",
+            export.source.name,
+            export.settings.precision.upper(),
+            to_fp32.mean,
+        )
+
+
 def _write(bert: BertWeights, export: _Export, precision: Precision, folder: Path) -> QueryEncoder:
     text = export.text
     built = build_bert_graph(
@@ -203,7 +252,9 @@ def _write(bert: BertWeights, export: _Export, precision: Precision, folder: Pat
     return _load_with_settings(export, precision, "packed", folder)
 
 
-def _load_with_settings(export: _Export, precision: Precision, layout: Layout, folder: Path) -> QueryEncoder:
+def _load_with_settings(
+    export: _Export, precision: EncoderPrecision, layout: Layout, folder: Path
+) -> QueryEncoder:
     """Write `encoder.json` with the fingerprint (design 11) of the graph in the folder, and load both."""
     text = export.text
     EncoderSettings(

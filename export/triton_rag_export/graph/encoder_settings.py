@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from triton_rag_export.errors import ModelSourceError, UnsupportedModelError
-from triton_rag_export.graph.linear import Precision
 from triton_rag_export.graph.model_source import ModelSource
+from triton_rag_export.graph.static_int8 import Calibration
 from triton_rag_export.graph.text_nodes import Pooling
 
 LOGGER = logging.getLogger(__name__)
 
+EncoderPrecision = Literal["fp32", "fp16", "int8", "int8_static"]
 COMPARED_BY_DOT = "dot"
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 """What an encoder may consist of: Dense is a projection (`projection.py`)."""
@@ -43,17 +44,20 @@ class EncoderExport:
     """What to export.
 
     Attributes:
-        precision: "fp32"; "fp16": weights in half the bytes, arithmetic in FP32; "int8".
+        precision: "fp32"; "fp16": weights in half the bytes, arithmetic in FP32; "int8": a scale a row, in
+            operators of our own; "int8_static": scales fixed by calibration, in standard operators.
         pooling: "auto" takes the model's own.
         normalize: None takes the model's own.
         query_prefix: put before every query; None takes the model's own prompt.
         passage_prefix: put before every passage; None takes the model's own prompt.
         max_tokens: where texts are cut, special tokens included; None takes the model's own.
         max_query_characters: longer queries are refused.
-        calibration_texts: like those to be encoded, a hundred or more; "int8" without them is less accurate.
+        calibration_texts: like those to be encoded, a hundred or more; "int8" without them is less accurate,
+            "int8_static" needs them.
+        calibration: how "int8_static" chooses the range of a tensor from what the texts showed.
     """
 
-    precision: Precision = "fp32"
+    precision: EncoderPrecision = "fp32"
     pooling: Literal["auto", "mean", "cls"] = "auto"
     normalize: bool | None = None
     query_prefix: str | None = None
@@ -61,6 +65,7 @@ class EncoderExport:
     max_tokens: int | None = None
     max_query_characters: int = 8192
     calibration_texts: Sequence[str] = ()
+    calibration: Calibration = "minmax"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from triton_rag_export.recipe.compression import (
 from triton_rag_export.recipe.ledger import EncoderGate, GeneratorGate, LedgerRecipe
 from triton_rag_export.recipe.table import ModelName, RecipePath, Table, refuse
 
-Precision = Literal["auto", "fp32", "fp16", "int8"]
+Precision = Literal["auto", "fp32", "fp16", "int8", "int8_static"]
 GeneratorPrecision = Literal["auto", "fp32", "fp16", "int8", "int4"]
 Retriever = Literal["dense", "bm25", "hybrid"]
 
@@ -73,7 +73,9 @@ class EncoderRecipe(Table):
     passage_model: ModelName | None = None
     """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
-    """Arithmetic of the graph; auto: int8 where it is faster here and passes the gate, else floats."""
+    """Arithmetic; int8_static: standard operators; auto: int8 where faster here and in the gate, else floats."""
+    calibration: Literal["minmax", "entropy", "percentile"] | None = None
+    """How int8_static chooses the range of a tensor from what passages show; left out, minmax."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
     """How token vectors become one vector; auto reads the model's sentence-transformers files."""
     normalize: bool | None = None
@@ -94,6 +96,20 @@ class EncoderRecipe(Table):
     """The model is trained for INT8."""
     gate: EncoderGate = EncoderGate()
     """What a step of compression may lose, and what it must bring."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.calibration is not None and self.precision != "int8_static":
+            refuse(
+                "encoder.calibration",
+                f'none with encoder.precision = "{self.precision}", only with "int8_static"; remove the key',
+            )
+        if self.quantize is not None and self.precision == "int8_static":
+            refuse(
+                "encoder.precision",
+                '"auto", "fp32", "fp16" or "int8" with [encoder.quantize], which trains for a scale a row',
+            )
+        return self
 
 
 class RetrievalRecipe(Table):

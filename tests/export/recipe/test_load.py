@@ -79,6 +79,15 @@ def test_a_wrong_value_is_told_with_its_line_and_what_is_allowed(
     assert fault(tmp_path, MINIMAL + line + "\n").startswith(f"mine.toml:5: {told}")
 
 
+def test_calibration_is_of_static_int8_which_a_training_for_int8_does_not_fit(tmp_path: Path) -> None:
+    static = MINIMAL + '[encoder]\nprecision = "int8_static"\n'
+    assert load(tmp_path, static + 'calibration = "entropy"\n').encoder.calibration == "entropy"
+    assert 'only with "int8_static"' in fault(tmp_path, MINIMAL + '[encoder]\ncalibration = "entropy"\n')
+    assert '"auto", "fp32", "fp16" or "int8" with [encoder.quantize]' in fault(
+        tmp_path, static + "[encoder.quantize]\n[encoder.quantize.recovery]\nquestions = []\n"
+    )
+
+
 @pytest.mark.parametrize("source", ["jsonl", "folder"])
 def test_a_source_that_is_read_from_disk_needs_an_existing_path(tmp_path: Path, source: str) -> None:
     text = MINIMAL.replace("python-docs", source)
