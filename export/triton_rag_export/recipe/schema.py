@@ -73,7 +73,7 @@ class EncoderRecipe(Table):
     passage_model: ModelName | None = None
     """Embeds passages, once, while queries go through `model`, trained into its space; left out: `model`."""
     precision: Precision = "int8"
-    """Arithmetic; int8_static: standard operators; auto: int8 where faster here and in the gate, else floats."""
+    """Arithmetic; int8_static: standard operators; auto: int8 if faster and within the gate, else floats."""
     calibration: Literal["minmax", "entropy", "percentile"] | None = None
     """How int8_static chooses the range of a tensor from what passages show; left out, minmax."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
