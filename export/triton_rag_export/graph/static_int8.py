@@ -26,6 +26,7 @@ MOST_TEXTS = 128
 """More are spread out: histograms of every tensor are counted again for each text."""
 PERCENTILE = 99.999
 """Of the absolute values, what "percentile" keeps within the range."""
+_METHODS: dict[Calibration, str] = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 
 
 def quantize_static_int8(
@@ -45,11 +46,6 @@ def quantize_static_int8(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-    methods = {
-        "minmax": CalibrationMethod.MinMax,
-        "entropy": CalibrationMethod.Entropy,
-        "percentile": CalibrationMethod.Percentile,
-    }
     # Longest first: histograms get their width from the first text and grow from there.
     chosen = sorted(texts[:: -(-len(texts) // MOST_TEXTS)], key=len, reverse=True)
     model = onnx.load(source)
@@ -66,7 +62,7 @@ def quantize_static_int8(
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             nodes_to_quantize=products,
-            calibrate_method=methods[calibration],
+            calibrate_method=getattr(CalibrationMethod, _METHODS[calibration]),
             extra_options={
                 "ActivationSymmetric": True,
                 "WeightSymmetric": True,
