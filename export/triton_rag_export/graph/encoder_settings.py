@@ -65,7 +65,7 @@ class EncoderExport:
     max_tokens: int | None = None
     max_query_characters: int = 8192
     calibration_texts: Sequence[str] = ()
-    calibration: Calibration = "minmax"
+    calibration: Calibration = "percentile"
 
 
 @dataclass(frozen=True, slots=True)

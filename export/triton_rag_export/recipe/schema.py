@@ -75,7 +75,7 @@ class EncoderRecipe(Table):
     precision: Precision = "int8"
     """Arithmetic; int8_static: standard operators; auto: int8 if faster and within the gate, else floats."""
     calibration: Literal["minmax", "entropy", "percentile"] | None = None
-    """How int8_static chooses the range of a tensor from what passages show; left out, minmax."""
+    """How int8_static chooses the range of a tensor from what passages show; left out, percentile."""
     pooling: Literal["auto", "mean", "cls"] = "auto"
     """How token vectors become one vector; auto reads the model's sentence-transformers files."""
     normalize: bool | None = None
