@@ -12,6 +12,15 @@ QUESTIONS = (
     {"question": "Where does append add?", "passage_id": "lists", "answers": ["at the end"]},
     {"question": "What is hashed?", "passage_id": "dictionaries", "answers": ["Keys"]},
 )
+ANY_QUALITY = """
+[encoder.gate]
+least_speedup = 0.0
+least_shrink = 0.0
+ndcg_loss = 1.0
+recall_loss = 1.0
+mrr_loss = 1.0
+"""
+"""A gate that lets every encoder pass."""
 
 
 def write_judged_data(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from export.build.judged import measured_recipe, write_judged_data
+from export.build.judged import ANY_QUALITY, measured_recipe, write_judged_data
 from export.small_build import save_small_models, write_corpus
 from triton_rag_export.build import ArtifactCache, CompressionReport, compress
 from triton_rag_export.compress.distil_encoder import TorchEncoder
@@ -68,14 +68,6 @@ LOW_RANK = """
 size = 0.8
 rank_multiple = 1
 recover = false
-"""
-ANY_QUALITY = """
-[encoder.gate]
-least_speedup = 0.0
-least_shrink = 0.0
-ndcg_loss = 1.0
-recall_loss = 1.0
-mrr_loss = 1.0
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from export.build.judged import measured_recipe, write_judged_data
+from export.build.judged import ANY_QUALITY, measured_recipe, write_judged_data
 from export.small_build import save_small_models, small_recipe, write_corpus
 from passage_search import FingerprintMismatchError, PassageSearch, SearchQuery, check_encoder
 from query_encoding import EncoderSettings
@@ -19,15 +19,6 @@ from triton_rag_export.graph.model_source import fingerprint, resolve_model
 from triton_rag_export.recipe import Recipe
 from triton_rag_export.recipe.ledger import EncoderGate
 from triton_rag_export.repository import lint
-
-ANY_QUALITY = """
-[encoder.gate]
-least_speedup = 0.0
-least_shrink = 0.0
-ndcg_loss = 1.0
-recall_loss = 1.0
-mrr_loss = 1.0
-"""
 
 
 @pytest.fixture
