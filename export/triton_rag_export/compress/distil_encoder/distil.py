@@ -12,7 +12,7 @@ from triton_rag_export.compress.distil_encoder.loss import distillation_loss
 from triton_rag_export.compress.distil_encoder.quality import retrieval_quality
 from triton_rag_export.compress.distil_encoder.settings import EncoderDistillation
 from triton_rag_export.compress.distil_encoder.student import make_student
-from triton_rag_export.compress.distil_encoder.teacher_vectors import TeacherVectors, teacher_vectors
+from triton_rag_export.compress.distil_encoder.teacher_vectors import Vectors, teacher_vectors
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, TokenTexts
 from triton_rag_export.compress.distil_encoder.torch_encoder import AS_ITS_FILES_SAY, TorchEncoder
 from triton_rag_export.compress.outcome import Report, StepOutcome
@@ -61,10 +61,10 @@ def run(
     )
     spread = texts.ids[:: max(1, len(texts.ids) // INFLUENCE_TEXTS)]
     student = make_student(teacher, teacher_source, settings, [tokenizer.padded([one]) for one in spread])
-    taught = Taught(teacher_source, data, texts, taught_vectors, tokenizer)
+    taught = Taught(teacher_source, data, texts, taught_vectors.vectors, tokenizer)
     outcome = train_student(student, taught, settings, workplace / "training", report)
     student.save(teacher_source, target)
-    return dataclasses.replace(outcome, notes=_notes(student, texts, settings))
+    return dataclasses.replace(taught_vectors.counted_in(outcome), notes=_notes(student, texts, settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,21 @@ class Taught:
         teacher: whose vectors they are.
         data: texts, labelled pairs, and what quality is measured on.
         texts: their tokens.
-        vectors: the teacher's.
+        vectors: the teacher's, (texts, width).
         tokenizer: of teacher and student.
     """
 
     teacher: ModelSource
     data: DistillationData
     texts: TokenTexts
-    vectors: TeacherVectors
+    vectors: Vectors
     tokenizer: TextTokenizer
 
 
 def train_student(
     student: TorchEncoder, taught: Taught, settings: EncoderDistillation, workplace: Path, report: Report
 ) -> StepOutcome:
-    """Train a student in place; what its teacher's vectors took counts with it.
+    """Train a student in place.
 
     Args:
         student: the encoder.
@@ -102,17 +102,12 @@ def train_student(
     task = Task(
         student,
         loss=distillation_loss(settings),
-        data=training_data(taught.data, taught.texts, taught.vectors.vectors, settings, tokenizer.pad_id),
+        data=training_data(taught.data, taught.texts, taught.vectors, settings, tokenizer.pad_id),
         loss_weights=settings.weights,
         evaluate=retrieval_quality(development, tokenizer) if development else None,
         identity={"teacher": fingerprint(taught.teacher), **_json_values(settings)},
     )
-    outcome = train(task, settings.training, workplace=workplace, report=report)
-    return dataclasses.replace(
-        outcome,
-        training_seconds=outcome.training_seconds + taught.vectors.seconds,
-        training_flops=outcome.training_flops + taught.vectors.flops,
-    )
+    return train(task, settings.training, workplace=workplace, report=report)
 
 
 def _json_values(settings: EncoderDistillation) -> dict[str, Any]:

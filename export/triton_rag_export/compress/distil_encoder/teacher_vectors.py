@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from triton_rag_export.compress.distil_encoder.token_texts import TokenIds, encoded
 from triton_rag_export.compress.distil_encoder.torch_encoder import TorchEncoder
-from triton_rag_export.compress.outcome import Progress, Report
+from triton_rag_export.compress.outcome import Progress, Report, StepOutcome
 from triton_rag_export.compress.training.flops import FlopMeter
 from triton_rag_export.graph.model_source import ModelSource, fingerprint
 
@@ -34,6 +34,19 @@ class TeacherVectors:
     vectors: Vectors
     seconds: float
     flops: float
+
+    def counted_in(self, outcome: StepOutcome, parts: int = 1) -> StepOutcome:
+        """The outcome of a training by these vectors, and what they took.
+
+        Args:
+            outcome: of the training alone.
+            parts: how many trainings share them.
+        """
+        return replace(
+            outcome,
+            training_seconds=outcome.training_seconds + self.seconds / parts,
+            training_flops=outcome.training_flops + self.flops / parts,
+        )
 
 
 @dataclass(frozen=True, slots=True)

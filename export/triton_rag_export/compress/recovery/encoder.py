@@ -202,9 +202,10 @@ class EncoderRecovery:
         vectors = teacher_vectors(
             teacher, self.source, self.texts.ids, self.tokenizer.pad_id, self.workplace, report
         )
-        taught = Taught(self.source, self.data, self.texts, vectors, self.tokenizer)
+        taught = Taught(self.source, self.data, self.texts, vectors.vectors, self.tokenizer)
         training = replace(settings.training, steps=max(1, settings.training.steps // parts))
-        return train_student(self.encoder, taught, replace(settings, training=training), workplace, report)
+        settings = replace(settings, training=training)
+        return vectors.counted_in(train_student(self.encoder, taught, settings, workplace, report), parts)
 
     def save(self, target: Path) -> None:
         """See `Recovery`."""

@@ -1,5 +1,6 @@
 """Steps over encoders, from folder to folder: smaller encoders that are served, and recover."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from triton_rag_export.compress import FactorizedLinear
 from triton_rag_export.compress.distil_encoder import EncoderDistillation, TorchEncoder, run
 from triton_rag_export.compress.distil_encoder.token_texts import TextTokenizer, encoded
 from triton_rag_export.compress.model_parts import layer_linears
-from triton_rag_export.compress.outcome import Progress
+from triton_rag_export.compress.outcome import Progress, StepOutcome
 from triton_rag_export.compress.quantization import fake_quantized
 from triton_rag_export.compress.recovery import (
     LowRankEncoderSettings,
     PruneEncoderSettings,
     QuantizeEncoderSettings,
+    encoder,
     factorize_encoder,
     prune_encoder,
     quantize_encoder,
@@ -183,3 +185,22 @@ def test_training_for_int8_makes_int8_better(tmp_path: Path) -> None:
     assert is_quantization_aware(loaded(tmp_path / "trained"))
     before, after = (1 - closeness(folder, source, in_int8=True) for folder in (source, tmp_path / "trained"))
     assert after < 0.9 * before
+
+
+def test_stages_share_what_their_teachers_vectors_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are computed once, however many trainings learn from them."""
+    monkeypatch.setattr(encoder, "train_student", lambda *_: StepOutcome(training_flops=7.0))
+    outcome = prune_encoder(
+        tiny_teacher(tmp_path / "model"),
+        tmp_path / "pruned",
+        PruneEncoderSettings(neurons=0.5, stages=4, importance="magnitude", recovery=RECOVERY),
+        data=tiny_data(),
+        workplace=tmp_path / "work",
+    )
+    (noted,) = (tmp_path / "work").glob("teacher-*.json")
+    done = json.loads(noted.read_text())
+    assert done["flops"] > 0
+    assert outcome.training_flops == pytest.approx(4 * 7.0 + done["flops"])
+    assert outcome.training_seconds == pytest.approx(done["seconds"])
