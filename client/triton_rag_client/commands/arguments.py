@@ -15,6 +15,7 @@ from triton_rag_client.options import Retriever
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from triton_rag_client.address import TlsFiles
     from triton_rag_client.async_client import AsyncRagClient
     from triton_rag_client.client import RagClient
     from triton_rag_client.core.retry import RetryPolicy
@@ -129,28 +130,25 @@ class Connection:
 
     def client(self) -> RagClient:
         """A client for it."""
-        from triton_rag_client.address import TlsFiles
         from triton_rag_client.client import RagClient
 
-        return RagClient(
-            self.url,
-            timeout_s=self.timeout_s,
-            headers=dict(_header(text) for text in self.headers or ()),
-            tls=TlsFiles(self.ca_file, self.certificate_file, self.key_file),
-        )
+        return RagClient(self.url, timeout_s=self.timeout_s, headers=self._headers(), tls=self._tls())
 
     def async_client(self, retry: RetryPolicy) -> AsyncRagClient:
         """A client for it, on asyncio."""
-        from triton_rag_client.address import TlsFiles
         from triton_rag_client.async_client import AsyncRagClient
 
         return AsyncRagClient(
-            self.url,
-            timeout_s=self.timeout_s,
-            headers=dict(_header(text) for text in self.headers or ()),
-            tls=TlsFiles(self.ca_file, self.certificate_file, self.key_file),
-            retry=retry,
+            self.url, timeout_s=self.timeout_s, headers=self._headers(), tls=self._tls(), retry=retry
         )
+
+    def _headers(self) -> dict[str, str]:
+        return dict(_header(text) for text in self.headers or ())
+
+    def _tls(self) -> TlsFiles:
+        from triton_rag_client.address import TlsFiles
+
+        return TlsFiles(self.ca_file, self.certificate_file, self.key_file)
 
 
 def query_text(query: str) -> str:
