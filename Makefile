@@ -13,7 +13,7 @@ demo: $(STAMP)
 	$(BIN)/triton-rag demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --maxfail=20
 
 check: $(STAMP)
 	$(BIN)/ruff check .

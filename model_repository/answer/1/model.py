@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from answering import AnsweringError, Delta, ReadStreams, gather, read_timeout_us
+from answering import AnsweringError, CancelledError, Delta, StreamGate, gather, read_outputs, read_timeout_us
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +16,7 @@ GENERATOR_OUTPUTS = [
     *("ANSWER_DELTA", "FINISH_REASON", "PROMPT_TOKENS", "ANSWER_TOKENS", "TOKEN_IDS", "TOKEN_LOGPROBS"),
     *("REQUEST_KEY", "ERROR", "ERROR_STATUS"),
 ]
+FLAGS = ("ERROR_AS_OUTPUT", "ENDS_APART")
 
 
 class TritonPythonModel:
@@ -25,7 +27,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Nothing is loaded."""
-        self._read_streams = ReadStreams()
+        self._gate = StreamGate()
 
     def execute(self, requests: list[Any]) -> None:
         """Hand every request to a thread; the response comes through its sender."""
@@ -35,10 +37,7 @@ class TritonPythonModel:
     def _answer(self, request: Any, sender: Any) -> None:
         tensors = []  # named, so that they outlive send(), which drops unrequested ones without the GIL
         try:
-            self._read_streams.release(request.is_cancelled)
             answer = gather(self._deltas(request, sender))
-        except _GeneratorError as error:
-            response = pb_utils.InferenceResponse(error=error.args[0])
         except AnsweringError as error:
             response = pb_utils.InferenceResponse(error=_error(str(error), error.status))
         except Exception as error:  # whatever it is: a request without a response is waited for without end
@@ -54,29 +53,26 @@ class TritonPythonModel:
         forwarded = pb_utils.InferenceRequest(
             model_name="generator",
             requested_output_names=GENERATOR_OUTPUTS,
-            inputs=[*request.inputs(), _tensor("ERROR_AS_OUTPUT", 1, np.int32)],
+            inputs=[*request.inputs(), *(_tensor(name, 1, np.int32) for name in FLAGS)],
             timeout=read_timeout_us(request.timeout(), request.parameters()),
         )
-        stream = forwarded.exec(decoupled=True)
-        responses = (response for response in stream)
+        stream = self._gate.open(request.is_cancelled, lambda: forwarded.exec(decoupled=True))
+        if stream is None:
+            raise CancelledError("the request was cancelled by who sent it")
+        responses, is_cancelled = read_outputs(stream), False
         try:
-            for response in responses:
-                if response.has_error():
-                    raise _GeneratorError(response.error())
-                outputs = {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
-                if outputs:  # the final response of a decoupled model is empty
-                    if error := outputs["ERROR"].item():
-                        raise _GeneratorError(_error(error.decode(), outputs["ERROR_STATUS"].item().decode()))
-                    if sender.is_cancelled():
-                        _cancel(outputs["REQUEST_KEY"].item())
-                    yield Delta.of_outputs(outputs)
+            for outputs in responses:
+                is_cancelled = is_cancelled or self._gate.run_if_cancelled(
+                    sender.is_cancelled, partial(_cancel, outputs["REQUEST_KEY"].item())
+                )
+                yield Delta.of_outputs(outputs)
         finally:
             for _ in responses:  # Triton never forgets a stream that is left before its end
                 pass
-            self._read_streams.keep(stream)
+            self._gate.close(stream)
 
 
-def _cancel(key: bytes) -> None:
+def _cancel(key: bytes) -> Any:
     """End the generator's request: it is not told that the request here was cancelled."""
     no_prompt = pb_utils.Tensor("PROMPT_IDS", np.empty((1, 0), np.int32))
     cancellation = pb_utils.InferenceRequest(
@@ -84,16 +80,12 @@ def _cancel(key: bytes) -> None:
         requested_output_names=["FINISH_REASON"],
         inputs=[no_prompt, _tensor("CANCEL", key, np.object_)],
     )
-    for _ in cancellation.exec(decoupled=True):
-        pass
+    return cancellation.exec(decoupled=True)
 
 
-class _GeneratorError(Exception):
-    """Carries the generator's TritonError, with its code, to the response."""
-
-
-def _error(message: str, status: str) -> Any:
-    return pb_utils.TritonError(message, getattr(pb_utils.TritonError, status))
+def _error(message: str, status: str | int) -> Any:
+    code = getattr(pb_utils.TritonError, status) if isinstance(status, str) else status
+    return pb_utils.TritonError(message, code)
 
 
 def _tensor(name: str, value: object, dtype: type) -> Any:

@@ -54,6 +54,8 @@ class TritonPythonModel:
 
     def _submit(self, request: Any, tensors: dict[str, Any]) -> None:
         sink = self._outbox.posted(_ResponseSink(request.get_response_sender(), tensors, self._keys.issue()))
+        if "ENDS_APART" in tensors:
+            sink.send(Delta("", "", prompt_tokens=0, answer_tokens=0))
         try:
             options = GenerationOptions.parse(tensors, self._engine.settings)
             timeout_s = read_timeout_s(request.timeout(), request.parameters())
@@ -68,6 +70,7 @@ class _ResponseSink:
     def __init__(self, sender: Any, tensors: dict[str, Any], cancellation: Cancellation) -> None:
         self._sender, self._cancellation = sender, cancellation
         self._fails_by_output = "ERROR_AS_OUTPUT" in tensors
+        self._ends_apart = "ENDS_APART" in tensors
         used = tensors.get("PASSAGES_USED", np.zeros((1, 1), np.int32))
         self._same = {"REQUEST_KEY": np.array([[cancellation.key]], np.object_), "PASSAGES_USED": used}
         self._passages = {name: tensors.get(name, empty) for name, empty in NO_PASSAGES.items()}
@@ -77,11 +80,14 @@ class _ResponseSink:
         self._passages = NO_PASSAGES
         # Named, so that they outlive send(), which drops unrequested ones without the GIL.
         tensors = [pb_utils.Tensor(*output) for output in outputs.items()]
-        self._sender.send(pb_utils.InferenceResponse(tensors), FINAL if delta.finish_reason or error else 0)
+        flags = FINAL if delta.finish_reason or error else 0
+        self._sender.send(pb_utils.InferenceResponse(tensors), 0 if self._ends_apart else flags)
+        if self._ends_apart and flags:
+            self._sender.send(flags=flags)
 
     def fail(self, error: GenerationError) -> None:
-        if isinstance(error, CancelledError):  # nobody reads an error; the flag lets Triton free the request
-            self._sender.send(flags=FINAL)
+        if isinstance(error, CancelledError) and not self._ends_apart:
+            self._sender.send(flags=FINAL)  # nobody reads an error; the flag lets Triton free the request
         elif self._fails_by_output:
             self.send(Delta("", "", 0, 0), str(error), error.status)
         else:

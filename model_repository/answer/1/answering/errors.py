@@ -1,21 +1,46 @@
 """Errors of the answering package.
 
     AnsweringError             everything below
+    ├── CancelledError         nobody waits for the answer any more
+    ├── GeneratorFailedError   the generator said why there is no more
     ├── IncompleteStreamError  the generator's stream ended too early
     └── InvalidTimeoutError    `timeout` is no whole number of microseconds
 
-`status` is the name of the status that a server answers with, as Triton calls it.
+`status` is what a server answers with: Triton's name of it, or its code where only that is known.
 """
 
-from typing import ClassVar
-
-__all__ = ["AnsweringError", "IncompleteStreamError", "InvalidTimeoutError"]
+__all__ = [
+    "AnsweringError",
+    "CancelledError",
+    "GeneratorFailedError",
+    "IncompleteStreamError",
+    "InvalidTimeoutError",
+]
 
 
 class AnsweringError(Exception):
     """The root of what answering raises on purpose."""
 
-    status: ClassVar[str] = "INTERNAL"
+    status: str | int = "INTERNAL"
+
+
+class CancelledError(AnsweringError):
+    """Nobody waits for the answer any more."""
+
+    status = "CANCELLED"
+
+
+class GeneratorFailedError(AnsweringError):
+    """The generator said why there is no more.
+
+    Args:
+        reason: as it said it.
+        status: as it said it.
+    """
+
+    def __init__(self, reason: str, status: str | int) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class IncompleteStreamError(AnsweringError):
