@@ -1,6 +1,7 @@
 """A measured step becomes a row of the ledger, and passes the gate or ends the build."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -131,6 +132,7 @@ class LedgerWriter:
         """
         figures = measured(self.measuring, candidate, parent[0] if parent else None, original)
         recipe, parent_row = self.measuring.context.recipe, parent[1] if parent else None
+        done = dataclasses.replace(done, settings=_seen_from(self.path.parent, done.settings))
         gate = gate_of(recipe, candidate.kind)
         decided_by = {
             "recipe": recipe.name,
@@ -177,6 +179,17 @@ def refuse_unjudged(recipe: Recipe) -> None:
                 "folder of judged data sets (passages.jsonl and questions.dev.jsonl), or "
                 f"{', '.join(f'{key} = 1.0' for key in bounded)} in [{kind}.gate]"
             )
+
+
+def _seen_from(folder: Path, settings: Any) -> Any:
+    """Settings with their paths relative to the ledger's folder: rows are read on other machines too."""
+    if isinstance(settings, Mapping):
+        return {name: _seen_from(folder, value) for name, value in settings.items()}
+    if isinstance(settings, list | tuple):
+        return [_seen_from(folder, value) for value in settings]
+    if isinstance(settings, str) and Path(settings).is_absolute():
+        return Path(os.path.relpath(settings, folder.resolve())).as_posix()
+    return settings
 
 
 def _row(candidate: Candidate, figures: Artifact, done: Done, *, key: str, recipe: str) -> LedgerRow:

@@ -95,6 +95,12 @@ def test_each_step_makes_the_model_smaller_and_is_a_row(report: CompressionRepor
     assert len(set(parameters)) == 4
 
 
+def test_a_row_names_files_as_they_lie_from_its_ledger(report: CompressionReport, workshop: Path) -> None:
+    distilled = next(row for row in report.rows if (row.kind, row.step) == ("encoder", "distil"))
+    assert distilled.settings["questions"] == ["data/small/questions.dev.jsonl"]
+    assert str(workshop) not in report.ledger.read_text(encoding="utf-8")
+
+
 def test_a_row_says_what_training_took_and_how_far_the_model_is_from_the_original(
     report: CompressionReport,
 ) -> None:
