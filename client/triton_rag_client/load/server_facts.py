@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from triton_rag_client.errors import ConnectionFailedError
-
 __all__ = ["ServerFacts", "read_server_facts"]
+
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,10 @@ class ServerFacts:
 
 
 def read_server_facts(url: str) -> ServerFacts:
-    """What a server says of itself; over `grpc://` only, nothing but its place elsewhere.
+    """What a server says of itself; over `grpc://` only, and where it says nothing, its place alone.
 
     Args:
         url: Its address.
-
-    Raises:
-        ConnectionFailedError: The server does not answer.
     """
     is_local = _is_local(url)
     if not url.startswith("grpc://"):
@@ -44,10 +41,10 @@ def read_server_facts(url: str) -> ServerFacts:
 
     client = triton.InferenceServerClient(url.removeprefix("grpc://"))
     try:
-        server: Any = client.get_server_metadata()
-        index: Any = client.get_model_repository_index()
-    except InferenceServerException as error:
-        raise ConnectionFailedError(f"{url} does not say what it serves ({error})") from error
+        server: Any = client.get_server_metadata(client_timeout=_PATIENCE_S)
+        index: Any = client.get_model_repository_index(client_timeout=_PATIENCE_S)
+    except InferenceServerException:  # a proxy or a restricted protocol keeps it to itself
+        return ServerFacts(is_local=is_local)
     finally:
         client.close()
     versions: dict[str, list[str]] = {}
