@@ -54,9 +54,8 @@ def loadtest(
     connection = connected.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     service = Service(url, lambda: connection.async_client(ONE_ATTEMPT), max_tokens)
     asked = given.asked_questions(questions, zipf, seed)
-    run = LoadTest(service, asked, targets, seconds)
     asyncio.run(check_service(service, asked))
-    run.server = read_server_facts(url)
+    run = LoadTest(service, asked, targets, seconds, read_server_facts(url))
     is_interrupted = False
     try:
         if targets is not None and not loads:

@@ -43,16 +43,17 @@ class LoadTest:
     Attributes:
         levels: The levels that are complete.
         limit: What a search found; None without one.
-        server: What the server says of itself.
     """
 
-    def __init__(self, service: Service, questions: Sequence[str], slo: Slo | None, seconds: float) -> None:
+    def __init__(
+        self, service: Service, questions: Sequence[str], slo: Slo | None, seconds: float, server: ServerFacts
+    ) -> None:
         self.levels: list[LevelResult] = []
         self.limit: Limit | None = None
-        self.server = ServerFacts()
         self._service = service
         self._questions = questions
         self._slo = slo
+        self._server = server
         self._seconds = seconds
 
     def measure(self, load: Load) -> None:
@@ -133,7 +134,7 @@ class LoadTest:
             slo=None if self._slo is None else str(self._slo),
             limit=self.limit,
             levels=tuple(self.levels),
-            server=self.server,
+            server=self._server,
         )
 
 
