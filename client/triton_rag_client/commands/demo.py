@@ -32,7 +32,7 @@ from triton_rag_client.load import (
 )
 from triton_rag_client.load.histograms import require_histograms
 from triton_rag_client.load.machine import Machine
-from triton_rag_client.load.results import LoadTestResults
+from triton_rag_client.load.results import AskedQuestion, LoadTestResults
 from triton_rag_client.load.server_facts import read_server_facts
 from triton_rag_client.load.tables import level_table, stage_table
 from triton_rag_client.load_report import require_report_packages, write_report
@@ -65,11 +65,7 @@ def demo(
     with StartDisplay(console) as display, TritonServer(out, progress=display.show) as server:
         display.close()
         typer.echo(f"ready after {display.elapsed_s:.1f} s: {server.http_url} and {server.grpc_url}")
-        _heading(console, 3, f"Ask {len(QUESTIONS)} questions about Python")
-        with RagClient(server.grpc_url) as client:
-            asked = tuple(ask_and_show(client, question, max_tokens) for question in QUESTIONS)
-        _heading(console, 4, "Ask with curl")
-        curl = curl_and_show(server.http_url, QUESTIONS[0], max_tokens)
+        asked, curl = _ask(console, server, max_tokens)
         _heading(
             console, 5, f"Load: {seconds:g} s each at {', '.join(map(str, CONCURRENCIES))} requests at a time"
         )
@@ -119,6 +115,15 @@ def _build(recipe: Path, out: Path) -> None:
     status = subprocess.run(command, check=False).returncode
     if status != 0:
         raise ClientSetupError(f"the build failed (status {status}); try it alone: {shlex.join(command)}")
+
+
+def _ask(console: Console, server: TritonServer, max_tokens: int) -> tuple[tuple[AskedQuestion, ...], str]:
+    """Ask the questions, and with curl the first of them again."""
+    _heading(console, 3, f"Ask {len(QUESTIONS)} questions about Python")
+    with RagClient(server.grpc_url) as client:
+        asked = tuple(ask_and_show(client, question, max_tokens) for question in QUESTIONS)
+    _heading(console, 4, "Ask with curl")
+    return asked, curl_and_show(server.http_url, QUESTIONS[0], max_tokens)
 
 
 def _levels(

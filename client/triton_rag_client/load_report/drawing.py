@@ -23,13 +23,14 @@ def draw(plot: Plot) -> bytes:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style = {
-        "svg.hashsalt": plot.name,
-        "svg.fonttype": "path",
-        "text.parse_math": False,  # a name with two dollars is a name
-        "font.size": 10,
-    }
-    with rc_context(style):
+    with rc_context(
+        {
+            "svg.hashsalt": plot.name,
+            "svg.fonttype": "path",
+            "text.parse_math": False,  # a name with two dollars is a name
+            "font.size": 10,
+        }
+    ):
         figure = Figure(figsize=(_WIDTH_INCHES, _height_inches(plot)), layout="constrained")
         rows = figure.subplots(len(plot.panels), squeeze=False)
         for panel, (axes,) in zip(plot.panels, rows, strict=True):
