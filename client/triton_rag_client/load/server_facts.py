@@ -42,15 +42,15 @@ def read_server_facts(url: str) -> ServerFacts:
     client = triton.InferenceServerClient(url.removeprefix("grpc://"))
     try:
         server: Any = client.get_server_metadata(client_timeout=_PATIENCE_S)
-        index: Any = client.get_model_repository_index(client_timeout=_PATIENCE_S)
+        # Of the models that are loaded; the repository's index is refused where the server loads all itself.
+        statistics: Any = client.get_inference_statistics(client_timeout=_PATIENCE_S)
     except InferenceServerException:  # a proxy or a restricted protocol keeps it to itself
         return ServerFacts(is_local=is_local)
     finally:
         client.close()
     versions: dict[str, list[str]] = {}
-    for model in index.models:
-        if model.state == "READY":
-            versions.setdefault(model.name, []).append(model.version)
+    for model in statistics.model_stats:
+        versions.setdefault(model.name, []).append(model.version)
     models = {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}
     return ServerFacts(server.name, server.version, models, is_local)
 
