@@ -26,6 +26,7 @@ __all__ = [
     "Questions",
     "Rates",
     "Repeats",
+    "ReportFolder",
     "Seconds",
     "Seed",
     "SloText",
@@ -91,6 +92,14 @@ Zipf: TypeAlias = Annotated[
 Seed: TypeAlias = Annotated[int, typer.Option(help="Of random arrivals and repetitions.")]
 JsonFile: TypeAlias = Annotated[
     Path | None, typer.Option("--json", help="Write the results to this file too.")
+]
+ReportFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Write report.html, a page with plots that needs nothing else, report.md and results.json "
+        "there (extra `report`).",
+    ),
 ]
 
 

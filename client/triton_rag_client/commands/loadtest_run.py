@@ -10,8 +10,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from triton_rag_client.commands.given_command import given_command
 from triton_rag_client.commands.show_tables import show_tables
-from triton_rag_client.errors import ClientSetupError
 from triton_rag_client.load import (
     LevelResult,
     Limit,
@@ -26,8 +26,10 @@ from triton_rag_client.load import (
     search_limit,
 )
 from triton_rag_client.load.machine import Machine
-from triton_rag_client.load.plain_json import plain_json
+from triton_rag_client.load.results import LoadTestResults, write_results
+from triton_rag_client.load.server_facts import ServerFacts
 from triton_rag_client.load.tables import latency_table, rate_table, stage_table
+from triton_rag_client.load_report import write_report
 from triton_rag_client.terminal import waiting
 
 __all__ = ["LoadTest"]
@@ -43,12 +45,15 @@ class LoadTest:
         limit: What a search found; None without one.
     """
 
-    def __init__(self, service: Service, questions: Sequence[str], slo: Slo | None, seconds: float) -> None:
+    def __init__(
+        self, service: Service, questions: Sequence[str], slo: Slo | None, seconds: float, server: ServerFacts
+    ) -> None:
         self.levels: list[LevelResult] = []
         self.limit: Limit | None = None
         self._service = service
         self._questions = questions
         self._slo = slo
+        self._server = server
         self._seconds = seconds
 
     def measure(self, load: Load) -> None:
@@ -105,29 +110,32 @@ class LoadTest:
             tables.append(stage_table(self.levels))
         show_tables(console, *tables)
 
-    def write(self, path: Path) -> None:
-        """Write everything as JSON.
+    def write(self, json_file: Path | None, report: Path | None) -> None:
+        """Write everything as JSON, and as a report, where they are wanted.
 
         Raises:
-            ClientSetupError: The file cannot be written.
+            ClientSetupError: A file cannot be written.
         """
-        content = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "url": self._service.url,
-            "generator_machine": dataclasses.asdict(Machine.this()),
-            "max_tokens": self._service.max_tokens,
-            "seconds": self._seconds,
-            "distinct_questions": len(set(self._questions)),
-            "slo": None if self._slo is None else str(self._slo),
-            "limit": None if self.limit is None else dataclasses.asdict(self.limit),
-            "levels": [dataclasses.asdict(level) for level in self.levels],
-        }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(plain_json(content), encoding="utf-8")
-        except OSError as error:
-            raise ClientSetupError(f"{path} cannot be written ({error}); give another --json") from error
-        typer.echo(f"results: {path}")
+        if json_file is not None:
+            write_results(self._results(), json_file)
+            typer.echo(f"results: {json_file}")
+        if report is not None:
+            typer.echo(f"report: {write_report(self._results(), report)}")
+
+    def _results(self) -> LoadTestResults:
+        return LoadTestResults(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=given_command(sys.argv[1:]),
+            url=self._service.url,
+            generator_machine=Machine.this(),
+            max_tokens=self._service.max_tokens,
+            seconds=self._seconds,
+            distinct_questions=len(set(self._questions)),
+            slo=None if self._slo is None else str(self._slo),
+            limit=self.limit,
+            levels=tuple(self.levels),
+            server=self._server,
+        )
 
 
 def _show_trial(trial: Trial) -> None:

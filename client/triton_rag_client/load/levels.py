@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from triton_rag_client.errors import ConnectionFailedError, PerfAnalyzerError
 from triton_rag_client.load.loads import ClosedLoop, Load, run_load
@@ -10,9 +10,16 @@ from triton_rag_client.load.perf_analyzer import run_perf_analyzer
 from triton_rag_client.load.perf_analyzer_program import PerfAnalyzer
 from triton_rag_client.load.records import RequestRecord
 from triton_rag_client.load.service import Service, open_service
-from triton_rag_client.load.stages import ModelStatistics, read_statistics, stage_shares
+from triton_rag_client.load.stages import (
+    ModelStatistics,
+    StageTime,
+    read_statistics,
+    stage_shares,
+    stage_times,
+)
 from triton_rag_client.load.summary import LoadSummary, summarize
 from triton_rag_client.load.targets import Slo
+from triton_rag_client.load.timeline import Timeline, timeline
 
 __all__ = ["LevelResult", "measure_level"]
 
@@ -31,6 +38,8 @@ class LevelResult:
         summary: Its figures.
         stage_shares: Share of the pipeline's time by stage, largest first; empty where it cannot be read.
         note: Why perf_analyzer was not used; empty when it was, or was not asked for.
+        stage_times: Mean time of a request by stage, in the order of the shares.
+        timeline: The run over time.
     """
 
     load: Load
@@ -38,6 +47,8 @@ class LevelResult:
     summary: LoadSummary
     stage_shares: dict[str, float]
     note: str = ""
+    stage_times: dict[str, StageTime] = field(default_factory=dict)
+    timeline: Timeline | None = None
 
 
 def measure_level(
@@ -79,7 +90,8 @@ def measure_level(
         records = _own_records(service, questions, load, seconds)
     after = _statistics(service)
     shares = stage_shares(before, after) if before else {}
-    return LevelResult(load, measured_by, summarize(records, slo), shares, note)
+    times = stage_times(before, after) if before else {}
+    return LevelResult(load, measured_by, summarize(records, slo), shares, note, times, timeline(records))
 
 
 def _own_records(
