@@ -6,6 +6,7 @@ import typer
 
 from triton_rag_client.commands import arguments as connected
 from triton_rag_client.commands import loadtest_arguments as given
+from triton_rag_client.commands.loadtest_generator import chosen_generator
 from triton_rag_client.commands.loadtest_run import LoadTest
 from triton_rag_client.load import OpenLoop, Service, check_service, parse_slo
 from triton_rag_client.load.histograms import require_histograms
@@ -25,6 +26,7 @@ def loadtest(
     repeats: given.Repeats = 3,
     seconds: given.Seconds = 10.0,
     max_tokens: given.AnswerTokens = 32,
+    generator: given.GeneratorName = "own",
     questions: given.Questions = None,
     zipf: given.Zipf = None,
     seed: given.Seed = 0,
@@ -49,8 +51,9 @@ def loadtest(
         loads = given.closed_loops(given.DEFAULT_CONCURRENCIES)
     connection = connected.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     service = Service(url, lambda: connection.async_client(ONE_ATTEMPT), max_tokens)
-    asked = given.asked_questions(questions, zipf, seed)
-    run = LoadTest(service, asked, targets, seconds)
+    program = chosen_generator(generator, connection, searches=not loads)
+    asked = given.asked_questions(questions, zipf, seed, service.make_client)
+    run = LoadTest(service, asked, targets, seconds, program)
     asyncio.run(check_service(service, asked))
     is_interrupted = False
     try:
