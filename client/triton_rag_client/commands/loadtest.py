@@ -45,10 +45,7 @@ def loadtest(
     require_histograms()
     given.check_repeats(repeats)
     targets = parse_slo(slo) if slo is not None else None
-    loads = given.closed_loops(concurrency) if concurrency is not None else ()
-    loads += given.open_loops(rates, arrivals, seed) if rates is not None else ()
-    if not loads and targets is None:
-        loads = given.closed_loops(given.DEFAULT_CONCURRENCIES)
+    loads = given.asked_loads(concurrency, rates, arrivals, seed, searches=targets is not None)
     connection = connected.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     service = Service(url, lambda: connection.async_client(ONE_ATTEMPT), max_tokens)
     program = chosen_generator(generator, connection, searches=not loads)

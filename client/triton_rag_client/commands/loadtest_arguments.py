@@ -35,13 +35,14 @@ __all__ = [
     "Seed",
     "SloText",
     "Zipf",
+    "asked_loads",
     "asked_questions",
     "check_repeats",
     "closed_loops",
     "open_loops",
 ]
 
-DEFAULT_CONCURRENCIES = "1,4,8"
+_DEFAULT_CONCURRENCIES = "1,4,8"
 _MOST_CONCURRENCY = 4096
 _MOST_RATE_PER_S = 1_000_000
 _CORPUS_QUESTIONS = 200
@@ -134,6 +135,20 @@ def asked_questions(
     else:
         questions = read_questions(Path(source))
     return questions if zipf is None else zipf_repeated(questions, zipf, seed=seed)
+
+
+def asked_loads(
+    concurrency: str | None, rates: str | None, arrivals: Arrivals, seed: int, *, searches: bool
+) -> tuple[Load, ...]:
+    """The loads of `--concurrency`, then those of `--rate`; with neither the default ones, or none to search.
+
+    Raises:
+        InvalidRequestError: One of them is not a list of allowed numbers.
+    """
+    if concurrency is None and rates is None and not searches:
+        concurrency = _DEFAULT_CONCURRENCIES
+    loads = closed_loops(concurrency) if concurrency is not None else ()
+    return loads + (open_loops(rates, arrivals, seed) if rates is not None else ())
 
 
 def closed_loops(text: str) -> tuple[Load, ...]:
