@@ -9,7 +9,6 @@ from triton_rag_client.load.machine import Machine
 
 @pytest.fixture
 def report() -> DemoReport:
-    # perf_analyzer does not tell tokens
     summary = summarize([RequestRecord(0.0, 0.0, (0.085,), 0.45), RequestRecord(0.0, 0.0, (0.085,), 0.6)])
     return DemoReport(
         repository="build/python-docs",
