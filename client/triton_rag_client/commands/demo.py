@@ -26,7 +26,7 @@ from triton_rag_client.load import (
     LevelResult,
     PerfAnalyzer,
     find_perf_analyzer,
-    measure_level,
+    measure_level_anyhow,
     python_questions,
     service_at,
 )
@@ -134,7 +134,7 @@ def _levels(
     share = len(questions) // len(CONCURRENCIES)
     for number, concurrency in enumerate(CONCURRENCIES):
         with console.status(f"{concurrency} at a time …"):
-            level = measure_level(
+            level = measure_level_anyhow(
                 service_at(grpc_url, max_tokens),
                 questions[number * share : (number + 1) * share],
                 ClosedLoop(concurrency),

@@ -7,6 +7,7 @@ import typer
 
 from triton_rag_client.commands import arguments as connected
 from triton_rag_client.commands import loadtest_arguments as given
+from triton_rag_client.commands.loadtest_generator import chosen_generator
 from triton_rag_client.commands.loadtest_run import LoadTest
 from triton_rag_client.load import OpenLoop, Service, check_service, parse_slo
 from triton_rag_client.load.histograms import require_histograms
@@ -28,6 +29,7 @@ def loadtest(
     repeats: given.Repeats = 3,
     seconds: given.Seconds = 10.0,
     max_tokens: given.AnswerTokens = 32,
+    generator: given.GeneratorName = "own",
     questions: given.Questions = None,
     zipf: given.Zipf = None,
     seed: given.Seed = 0,
@@ -47,15 +49,13 @@ def loadtest(
     _require_packages(report)
     given.check_repeats(repeats)
     targets = parse_slo(slo) if slo is not None else None
-    loads = given.closed_loops(concurrency) if concurrency is not None else ()
-    loads += given.open_loops(rates, arrivals, seed) if rates is not None else ()
-    if not loads and targets is None:
-        loads = given.closed_loops(given.DEFAULT_CONCURRENCIES)
+    loads = given.asked_loads(concurrency, rates, arrivals, seed, searches=targets is not None)
     connection = connected.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     service = Service(url, lambda: connection.async_client(ONE_ATTEMPT), max_tokens)
-    asked = given.asked_questions(questions, zipf, seed)
+    program = chosen_generator(generator, connection, searches=not loads)
+    asked = given.asked_questions(questions, zipf, seed, service.make_client)
     asyncio.run(check_service(service, asked))
-    run = LoadTest(service, asked, targets, seconds, read_server_facts(url))
+    run = LoadTest(service, asked, targets, seconds, read_server_facts(url), program)
     is_interrupted = False
     try:
         if targets is not None and not loads:

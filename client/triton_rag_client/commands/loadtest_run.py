@@ -17,6 +17,7 @@ from triton_rag_client.load import (
     Limit,
     Load,
     OpenLoop,
+    PerfAnalyzer,
     Service,
     Slo,
     Trial,
@@ -28,7 +29,7 @@ from triton_rag_client.load import (
 from triton_rag_client.load.machine import Machine
 from triton_rag_client.load.results import LoadTestResults, write_results
 from triton_rag_client.load.server_facts import ServerFacts
-from triton_rag_client.load.tables import latency_table, rate_table, stage_table
+from triton_rag_client.load.tables import latency_table, length_table, rate_table, stage_table
 from triton_rag_client.load_report import write_report
 from triton_rag_client.terminal import waiting
 
@@ -46,7 +47,13 @@ class LoadTest:
     """
 
     def __init__(
-        self, service: Service, questions: Sequence[str], slo: Slo | None, seconds: float, server: ServerFacts
+        self,
+        service: Service,
+        questions: Sequence[str],
+        slo: Slo | None,
+        seconds: float,
+        server: ServerFacts,
+        program: PerfAnalyzer | None = None,
     ) -> None:
         self.levels: list[LevelResult] = []
         self.limit: Limit | None = None
@@ -55,17 +62,28 @@ class LoadTest:
         self._slo = slo
         self._server = server
         self._seconds = seconds
+        self._program = program
 
     def measure(self, load: Load) -> None:
         """Run a level of load.
 
         Raises:
-            RateNotSentError: This process could not send an open loop's rate.
+            PerfAnalyzerError: perf_analyzer failed.
+            RateNotSentError: The generator could not send an open loop's rate.
         """
         with waiting(f"{load} …"):
-            level = measure_level(self._service, self._questions, load, seconds=self._seconds, slo=self._slo)
+            level = measure_level(
+                self._service,
+                self._questions,
+                load,
+                seconds=self._seconds,
+                program=self._program,
+                slo=self._slo,
+            )
         self.levels.append(level)
         typer.echo(f"{load}: {level.summary.requests_per_s:.2f} requests/s, {level.summary.failed} failed")
+        if level.note and not any(level.note == before.note for before in self.levels[:-1]):
+            typer.echo(f"note: {level.note}")
 
     def search(self, slo: Slo, load: OpenLoop, precision: float, repeats: int) -> None:
         """Search the highest rate that keeps the targets, and run a level at it.
@@ -105,7 +123,7 @@ class LoadTest:
         if not self.levels:
             return
         console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-        tables = [rate_table(self.levels), latency_table(self.levels)]
+        tables = [rate_table(self.levels), latency_table(self.levels), length_table(self.levels)]
         if any(level.stage_shares for level in self.levels):
             tables.append(stage_table(self.levels))
         show_tables(console, *tables)
@@ -135,6 +153,7 @@ class LoadTest:
             limit=self.limit,
             levels=tuple(self.levels),
             server=self._server,
+            load_generator="" if self._program is None else f"perf_analyzer ({self._program.origin})",
         )
 
 

@@ -62,7 +62,7 @@ def distribution(values: Iterable[float], *, units_per_value: float = _MICROSECO
     total, largest = 0.0, -math.inf
     for value in values:
         recorded.record_value(min(max(0, round(value * units_per_value)), _MOST))
-        total, largest = total + value, max(largest, value)
+        total, largest = total + value, max(largest, float(value))
     count: int = recorded.get_total_count()
     encoded = recorded.encode().decode("ascii")
     if count == 0:
