@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_is_named(results: LoadTestResults, tmp_
 def test_results_of_another_kind_are_refused_with_the_place(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text('{"created": 3}')
-    with pytest.raises(ClientSetupError, match=r"results\.json .* LoadTestResults\.created is 3"):
+    with pytest.raises(ClientSetupError, match=r"results\.json .*LoadTestResults\.created is 3"):
         read_results(file)
 
 
