@@ -71,7 +71,7 @@ def distribution(values: Iterable[float], *, units_per_value: float = _MICROSECO
     found: dict[float, int] = recorded.get_percentile_to_value_dict(_PERCENTILES)
     # A bucket is reported by its largest value: never above what was seen.
     p50, p90, p95, p99, p99_9 = (min(found[percent] / units_per_value, largest) for percent in _PERCENTILES)
-    return Distribution(count, total / count, p50, p90, p95, p99, p99_9, largest, encoded)
+    return Distribution(count, total / count, p50, p90, p95, p99, p99_9, float(largest), encoded)
 
 
 def percentile_curve(times: Distribution) -> tuple[tuple[float, ...], tuple[float, ...]]:

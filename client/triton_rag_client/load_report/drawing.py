@@ -54,8 +54,7 @@ def _height_inches(plot: Plot) -> float:
 def _points(axes: Any, panel: Panel) -> None:
     for number, series in enumerate(panel.series):
         axes.plot(series.x, series.y, **_look(number), label=series.name)
-        if number == 0:  # the labels of further series would stand above each other
-            _label(axes, series)
+    _label(axes, panel.series[-1])  # the slowest, above whose line is room
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.margins(x=0.15, y=0.15)
