@@ -33,6 +33,8 @@ CLIENT_MAY_IMPORT = {
     "grpc",
     "hdrh",
     "httpx2",
+    "jinja2",
+    "matplotlib",
     "numpy",
     "rich",
     "tritonclient",

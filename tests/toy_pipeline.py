@@ -7,10 +7,13 @@ from triton_rag_client.contract import RAG, RAG_STREAM, ModelContract, TensorCon
 __all__ = ["write_toy_pipeline"]
 
 MODEL = '''
+import time
+
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
 STREAMS = {streams}
+PAUSE_S = {pause_s}
 
 
 def tensors(text, finish_reason, tokens, title):
@@ -43,6 +46,7 @@ class TritonPythonModel:
             words = self.words(request)
             sender.send(pb_utils.InferenceResponse(tensors("", "", 0, "the only passage")))
             for number, word in enumerate(words, start=1):
+                time.sleep(PAUSE_S)
                 reason = "length" if number == len(words) else ""
                 sender.send(pb_utils.InferenceResponse(tensors(word, reason, number, "")))
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
@@ -60,13 +64,18 @@ class TritonPythonModel:
 '''
 
 
-def write_toy_pipeline(repository: Path) -> Path:
-    """Write the toy and return its repository."""
+def write_toy_pipeline(repository: Path, *, pause_s: float = 0.0) -> Path:
+    """Write the toy and return its repository.
+
+    Args:
+        repository: Where.
+        pause_s: What it waits before each word of a streamed answer.
+    """
     for contract, text in ((RAG, "ANSWER"), (RAG_STREAM, "ANSWER_DELTA")):
         version = repository / contract.name / "1"
         version.mkdir(parents=True)
         (version.parent / "config.pbtxt").write_text(_config(contract))
-        (version / "model.py").write_text(MODEL.format(streams=contract.streams, text=text))
+        (version / "model.py").write_text(MODEL.format(streams=contract.streams, pause_s=pause_s, text=text))
     return repository
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
+from triton_rag_server.crash import CrashWatch
 from triton_rag_server.drain import EnsembleDrain
 from triton_rag_server.errors import ServerStartError
 from triton_rag_server.find import TritonInstallation, find_tritonserver
@@ -71,6 +72,7 @@ class TritonServer:
         self._progress = progress or (lambda _: None)
         self._process: TetheredProcess | None = None
         self._stubs: dict[int, str] = {}
+        self._crash: CrashWatch | None = None
         self._supervisor: Supervisor | None = None
         self._ensembles = EnsembleDrain(self.repository)
         self._id = f"triton-rag-{os.getpid()}-{secrets.token_hex(4)}"
@@ -213,6 +215,7 @@ class TritonServer:
             self._end()
             raise
         self._stubs = running_stubs(self._process.pid)
+        self._crash = CrashWatch(log_file)
 
     def _launch_again(self, command: list[str], environment: dict[str, str], models: tuple[str, ...]) -> None:
         self._end()
@@ -236,9 +239,11 @@ class TritonServer:
         return self._supervisor is not None and self._supervisor.is_stopping
 
     def _fault(self) -> str | None:
-        """What the supervisor has to know: the server has ended, or lost the process of a model."""
+        """What the supervisor has to know: the server has ended, crashed, or lost the process of a model."""
         if not self.is_running or self._process is None:
             return f"tritonserver ended by itself (status {self.returncode})"
+        if self._crash is not None and (signal := self._crash.look()) is not None:
+            return f"tritonserver crashed (signal {signal})"
         running = running_stubs(self._process.pid)
         dead = sorted({model for pid, model in self._stubs.items() if pid not in running})
         return f"the process of model {', '.join(dead)} died" if dead else None

@@ -59,19 +59,35 @@ def own_server(repository: Path, log_file: Path) -> Iterator[TritonServer]:
     assert "Exit timeout expired" not in log
 
 
+@pytest.fixture(params=["grpc", "http"])
+def leaving_client(request: pytest.FixtureRequest, repository: Path) -> Iterator[RagClient]:
+    """A client of a server that nobody uses afterwards.
+
+    Of many streams that are left by gRPC, one may spoil the heap of tritonserver 2.51 (server#7368), which
+    shows in any later request.
+    """
+    with TritonServer(repository) as server:
+        url = server.grpc_url if request.param == "grpc" else server.http_url
+        with RagClient(url, timeout_s=120) as client:
+            yield client
+        server.kill()
+
+
 def test_a_client_that_leaves_in_mid_stream_frees_its_slot(
-    client: RagClient, slots: int, start_streams: Start
+    leaving_client: RagClient, slots: int, start_streams: Start
 ) -> None:
-    leaving, *staying = start_streams(client, slots)
+    leaving, *staying = start_streams(leaving_client, slots)
     leaving.leave()
-    assert client.ask(QUESTION, **SHORT).answer_tokens
+    assert leaving_client.ask(QUESTION, **SHORT).answer_tokens
     assert all(stream.is_running for stream in staying)  # only the slot that was left can have served it
 
 
-def test_an_answer_out_of_time_frees_its_slot(client: RagClient, slots: int, start_streams: Start) -> None:
-    staying = start_streams(client, slots - 1)
-    run_out_of_time(client)
-    assert client.ask(QUESTION, **SHORT).answer_tokens
+def test_an_answer_out_of_time_frees_its_slot(
+    leaving_client: RagClient, slots: int, start_streams: Start
+) -> None:
+    staying = start_streams(leaving_client, slots - 1)
+    run_out_of_time(leaving_client)
+    assert leaving_client.ask(QUESTION, **SHORT).answer_tokens
     assert all(stream.is_running for stream in staying)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -156,6 +157,18 @@ def test_a_killed_server_is_noticed_and_cleaned_up(write_model: ModelWriter) -> 
     assert list(Path("/dev/shm").glob(f"{server._id}-*")) == []
     assert server.log_file is not None
     server.log_file.unlink()
+
+
+def test_a_server_that_hangs_in_its_own_crash_is_started_again(write_model: ModelWriter) -> None:
+    with TritonServer(write_model()) as server:
+        assert server.log_file is not None
+        crashed = server.pid
+        with server.log_file.open("a") as log:  # the last words of one that hangs
+            log.write("malloc(): unaligned fastbin chunk detected\nSignal (6) received.\n")
+        while server.pid == crashed:
+            time.sleep(0.05)
+        assert infer_when_it_listens(server, "again") == "again"
+    server.log_file.with_suffix(f".previous{server.log_file.suffix}").unlink()
 
 
 def test_a_model_whose_process_is_killed_is_back_at_the_same_address(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from triton_rag_server.missing_packages import install_command
 
 from triton_rag_client.client import RagClient
 from triton_rag_client.commands.demo_questions import QUESTIONS, ask_and_show, curl_and_show
-from triton_rag_client.commands.demo_report import DemoReport, write_report
+from triton_rag_client.commands.given_command import given_command
 from triton_rag_client.commands.show_tables import show_tables
 from triton_rag_client.commands.start_display import StartDisplay
 from triton_rag_client.errors import ClientSetupError
@@ -25,13 +26,16 @@ from triton_rag_client.load import (
     LevelResult,
     PerfAnalyzer,
     find_perf_analyzer,
-    measure_level,
+    measure_level_anyhow,
     python_questions,
     service_at,
 )
 from triton_rag_client.load.histograms import require_histograms
 from triton_rag_client.load.machine import Machine
+from triton_rag_client.load.results import AskedQuestion, LoadTestResults
+from triton_rag_client.load.server_facts import read_server_facts
 from triton_rag_client.load.tables import level_table, stage_table
+from triton_rag_client.load_report import require_report_packages, write_report
 
 __all__ = ["demo"]
 
@@ -53,6 +57,7 @@ def demo(
 ) -> None:
     """Build the default recipe, serve it, ask it about Python, and measure it under load."""
     require_histograms()
+    require_report_packages()
     console = Console(width=None if sys.stdout.isatty() else 110)
     _heading(console, 1, f"Build a repository: {recipe or 'python-docs'}")
     _build(recipe or _default_recipe(), out)
@@ -60,29 +65,31 @@ def demo(
     with StartDisplay(console) as display, TritonServer(out, progress=display.show) as server:
         display.close()
         typer.echo(f"ready after {display.elapsed_s:.1f} s: {server.http_url} and {server.grpc_url}")
-        _heading(console, 3, f"Ask {len(QUESTIONS)} questions about Python")
-        with RagClient(server.grpc_url) as client:
-            asked = tuple(ask_and_show(client, question, max_tokens) for question in QUESTIONS)
-        _heading(console, 4, "Ask with curl")
-        curl = curl_and_show(server.http_url, QUESTIONS[0], max_tokens)
+        asked, curl = _ask(console, server, max_tokens)
         _heading(
             console, 5, f"Load: {seconds:g} s each at {', '.join(map(str, CONCURRENCIES))} requests at a time"
         )
+        facts = read_server_facts(server.grpc_url)
         program = find_perf_analyzer(typer.echo)
         levels = tuple(_levels(console, server.grpc_url, program, seconds, load_max_tokens))
     show_tables(console, level_table(levels), stage_table(levels))
-    seen = DemoReport(
-        str(out),
-        Machine.this(),
-        asked,
-        curl,
-        load_max_tokens,
-        seconds,
-        _load_generator(program, levels),
-        levels,
+    seen = LoadTestResults(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=given_command(sys.argv[1:]),
+        url=server.grpc_url,
+        generator_machine=Machine.this(),
+        max_tokens=load_max_tokens,
+        seconds=seconds,
+        distinct_questions=len(python_questions()),
+        slo=None,
+        limit=None,
+        levels=levels,
+        server=facts,
+        load_generator=_load_generator(program, levels),
+        asked=asked,
+        curl=curl,
     )
-    as_json, as_markdown = write_report(seen, report)
-    typer.echo(f"{seen.load_generator}\nReport: {as_markdown} and {as_json}")
+    typer.echo(f"{seen.load_generator}\nReport: {write_report(seen, report, 'What the demo saw')}")
     _how_to_go_on(out)
 
 
@@ -110,6 +117,15 @@ def _build(recipe: Path, out: Path) -> None:
         raise ClientSetupError(f"the build failed (status {status}); try it alone: {shlex.join(command)}")
 
 
+def _ask(console: Console, server: TritonServer, max_tokens: int) -> tuple[tuple[AskedQuestion, ...], str]:
+    """Ask the questions, and with curl the first of them again."""
+    _heading(console, 3, f"Ask {len(QUESTIONS)} questions about Python")
+    with RagClient(server.grpc_url) as client:
+        asked = tuple(ask_and_show(client, question, max_tokens) for question in QUESTIONS)
+    _heading(console, 4, "Ask with curl")
+    return asked, curl_and_show(server.http_url, QUESTIONS[0], max_tokens)
+
+
 def _levels(
     console: Console, grpc_url: str, program: PerfAnalyzer | str, seconds: float, max_tokens: int
 ) -> Iterator[LevelResult]:
@@ -118,7 +134,7 @@ def _levels(
     share = len(questions) // len(CONCURRENCIES)
     for number, concurrency in enumerate(CONCURRENCIES):
         with console.status(f"{concurrency} at a time …"):
-            level = measure_level(
+            level = measure_level_anyhow(
                 service_at(grpc_url, max_tokens),
                 questions[number * share : (number + 1) * share],
                 ClosedLoop(concurrency),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import typer
 
 from triton_rag_client.client import RagClient
-from triton_rag_client.commands.demo_report import AskedQuestion
+from triton_rag_client.load.results import AskedQuestion
 from triton_rag_client.results import Delta
 from triton_rag_client.terminal import printable, show_deltas, show_sources
 

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from triton_rag_client.errors import InvalidRequestError
 from triton_rag_client.load.arrivals import Arrivals
+from triton_rag_client.load.corpus_questions import draw_corpus_questions
 from triton_rag_client.load.loads import ClosedLoop, OpenLoop
 from triton_rag_client.load.questions import python_questions, read_questions, zipf_repeated
+from triton_rag_client.terminal import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from triton_rag_client.async_client import AsyncRagClient
     from triton_rag_client.load.loads import Load
 
 __all__ = [
     "AnswerTokens",
     "ArrivalsName",
     "Concurrencies",
+    "GeneratorName",
     "JsonFile",
     "Precision",
     "Questions",
     "Rates",
     "Repeats",
+    "ReportFolder",
     "Seconds",
     "Seed",
     "SloText",
     "Zipf",
+    "asked_loads",
     "asked_questions",
     "check_repeats",
     "closed_loops",
     "open_loops",
 ]
 
-DEFAULT_CONCURRENCIES = "1,4,8"
+_DEFAULT_CONCURRENCIES = "1,4,8"
 _MOST_CONCURRENCY = 4096
 _MOST_RATE_PER_S = 1_000_000
+_CORPUS_QUESTIONS = 200
+_MOST_CORPUS_QUESTIONS = 10_000
 
 Concurrencies: TypeAlias = Annotated[
     str | None,
@@ -78,9 +87,20 @@ Seconds: TypeAlias = Annotated[
     typer.Option(min=0.1, help="For how long each run sends requests; a search takes longer runs if needed."),
 ]
 AnswerTokens: TypeAlias = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
+GeneratorName: TypeAlias = Annotated[
+    Literal["own", "perf_analyzer"],
+    typer.Option(
+        help="What puts the load on: our own generator, or NVIDIA's perf_analyzer, found on PATH or fetched; "
+        "it needs grpc:// without TLS and headers, and one request that fails ends it."
+    ),
+]
 Questions: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help='JSON lines of {"question": "…"}.  [default: 200 questions about Python]'),
+    str | None,
+    typer.Option(
+        metavar="FILE|corpus[:N]",
+        help='JSON lines of {"question": "…"}; or corpus: N (200) titles and first sentences of passages '
+        "that the server's retrieve finds.  [default: 200 questions about Python]",
+    ),
 ]
 Zipf: TypeAlias = Annotated[
     float | None,
@@ -88,20 +108,56 @@ Zipf: TypeAlias = Annotated[
         min=0, max=10, help="Repeat questions by Zipf's law with this exponent.  [default: each in turn]"
     ),
 ]
-Seed: TypeAlias = Annotated[int, typer.Option(help="Of random arrivals and repetitions.")]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Of random arrivals, repetitions and draws.")]
 JsonFile: TypeAlias = Annotated[
     Path | None, typer.Option("--json", help="Write the results to this file too.")
 ]
+ReportFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Write report.html, a page with plots that needs nothing else, report.md and results.json "
+        "there (extra `report`).",
+    ),
+]
 
 
-def asked_questions(file: Path | None, zipf: float | None, seed: int) -> tuple[str, ...]:
+def asked_questions(
+    source: str | None, zipf: float | None, seed: int, make_client: Callable[[], AsyncRagClient]
+) -> tuple[str, ...]:
     """What is asked, in this order.
 
+    Args:
+        source: A file, or `corpus[:N]`; None for those about Python.
+        zipf: Exponent of their repetition; None for each in turn.
+        seed: Of what is drawn.
+        make_client: Gives a client of the server whose corpus it is.
+
     Raises:
-        InvalidRequestError: The file is not one of questions.
+        InvalidRequestError: The file is not one of questions, or the corpus gives none.
+        RagError: The server whose corpus it is does not answer.
     """
-    questions = python_questions() if file is None else read_questions(file)
+    if source is None:
+        questions = python_questions()
+    elif source.split(":", 1)[0] == "corpus":
+        questions = asyncio.run(_corpus_questions(_corpus_count(source), seed, make_client))
+    else:
+        questions = read_questions(Path(source))
     return questions if zipf is None else zipf_repeated(questions, zipf, seed=seed)
+
+
+def asked_loads(
+    concurrency: str | None, rates: str | None, arrivals: Arrivals, seed: int, *, searches: bool
+) -> tuple[Load, ...]:
+    """The loads of `--concurrency`, then those of `--rate`; with neither the default ones, or none to search.
+
+    Raises:
+        InvalidRequestError: One of them is not a list of allowed numbers.
+    """
+    if concurrency is None and rates is None and not searches:
+        concurrency = _DEFAULT_CONCURRENCIES
+    loads = closed_loops(concurrency) if concurrency is not None else ()
+    return loads + (open_loops(rates, arrivals, seed) if rates is not None else ())
 
 
 def closed_loops(text: str) -> tuple[Load, ...]:
@@ -144,6 +200,30 @@ def check_repeats(repeats: int) -> None:
     """
     if repeats % 2 == 0:
         raise InvalidRequestError(f"--repeats is {repeats}: allowed are odd numbers, of which most agree")
+
+
+def _corpus_count(source: str) -> int:
+    _, colon, number = source.partition(":")
+    if not colon:
+        return _CORPUS_QUESTIONS
+    count = int(number) if number.isdecimal() else 0
+    if not 1 <= count <= _MOST_CORPUS_QUESTIONS:
+        raise InvalidRequestError(
+            f"--questions is {source!r}: allowed are corpus:1 to corpus:{_MOST_CORPUS_QUESTIONS}, or a file "
+            f"(./{source} where it has this name)"
+        )
+    return count
+
+
+async def _corpus_questions(
+    count: int, seed: int, make_client: Callable[[], AsyncRagClient]
+) -> tuple[str, ...]:
+    with waiting("drawing questions from the corpus …"):
+        async with make_client() as client:
+            questions = await draw_corpus_questions(client, count, seed=seed)
+    if len(questions) < count:
+        typer.echo(f"the corpus gave {len(questions)} different questions, not {count}")
+    return questions
 
 
 def _numbers(option: str, text: str, read: Callable[[str], float], allowed: str, most: int) -> list[float]:

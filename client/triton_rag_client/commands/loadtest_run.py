@@ -10,13 +10,14 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from triton_rag_client.commands.given_command import given_command
 from triton_rag_client.commands.show_tables import show_tables
-from triton_rag_client.errors import ClientSetupError
 from triton_rag_client.load import (
     LevelResult,
     Limit,
     Load,
     OpenLoop,
+    PerfAnalyzer,
     Service,
     Slo,
     Trial,
@@ -26,8 +27,10 @@ from triton_rag_client.load import (
     search_limit,
 )
 from triton_rag_client.load.machine import Machine
-from triton_rag_client.load.plain_json import plain_json
-from triton_rag_client.load.tables import latency_table, rate_table, stage_table
+from triton_rag_client.load.results import LoadTestResults, write_results
+from triton_rag_client.load.server_facts import ServerFacts
+from triton_rag_client.load.tables import latency_table, length_table, rate_table, stage_table
+from triton_rag_client.load_report import write_report
 from triton_rag_client.terminal import waiting
 
 __all__ = ["LoadTest"]
@@ -43,24 +46,44 @@ class LoadTest:
         limit: What a search found; None without one.
     """
 
-    def __init__(self, service: Service, questions: Sequence[str], slo: Slo | None, seconds: float) -> None:
+    def __init__(
+        self,
+        service: Service,
+        questions: Sequence[str],
+        slo: Slo | None,
+        seconds: float,
+        server: ServerFacts,
+        program: PerfAnalyzer | None = None,
+    ) -> None:
         self.levels: list[LevelResult] = []
         self.limit: Limit | None = None
         self._service = service
         self._questions = questions
         self._slo = slo
+        self._server = server
         self._seconds = seconds
+        self._program = program
 
     def measure(self, load: Load) -> None:
         """Run a level of load.
 
         Raises:
-            RateNotSentError: This process could not send an open loop's rate.
+            PerfAnalyzerError: perf_analyzer failed.
+            RateNotSentError: The generator could not send an open loop's rate.
         """
         with waiting(f"{load} …"):
-            level = measure_level(self._service, self._questions, load, seconds=self._seconds, slo=self._slo)
+            level = measure_level(
+                self._service,
+                self._questions,
+                load,
+                seconds=self._seconds,
+                program=self._program,
+                slo=self._slo,
+            )
         self.levels.append(level)
         typer.echo(f"{load}: {level.summary.requests_per_s:.2f} requests/s, {level.summary.failed} failed")
+        if level.note and not any(level.note == before.note for before in self.levels[:-1]):
+            typer.echo(f"note: {level.note}")
 
     def search(self, slo: Slo, load: OpenLoop, precision: float, repeats: int) -> None:
         """Search the highest rate that keeps the targets, and run a level at it.
@@ -100,34 +123,38 @@ class LoadTest:
         if not self.levels:
             return
         console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-        tables = [rate_table(self.levels), latency_table(self.levels)]
+        tables = [rate_table(self.levels), latency_table(self.levels), length_table(self.levels)]
         if any(level.stage_shares for level in self.levels):
             tables.append(stage_table(self.levels))
         show_tables(console, *tables)
 
-    def write(self, path: Path) -> None:
-        """Write everything as JSON.
+    def write(self, json_file: Path | None, report: Path | None) -> None:
+        """Write everything as JSON, and as a report, where they are wanted.
 
         Raises:
-            ClientSetupError: The file cannot be written.
+            ClientSetupError: A file cannot be written.
         """
-        content = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "url": self._service.url,
-            "generator_machine": dataclasses.asdict(Machine.this()),
-            "max_tokens": self._service.max_tokens,
-            "seconds": self._seconds,
-            "distinct_questions": len(set(self._questions)),
-            "slo": None if self._slo is None else str(self._slo),
-            "limit": None if self.limit is None else dataclasses.asdict(self.limit),
-            "levels": [dataclasses.asdict(level) for level in self.levels],
-        }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(plain_json(content), encoding="utf-8")
-        except OSError as error:
-            raise ClientSetupError(f"{path} cannot be written ({error}); give another --json") from error
-        typer.echo(f"results: {path}")
+        if json_file is not None:
+            write_results(self._results(), json_file)
+            typer.echo(f"results: {json_file}")
+        if report is not None:
+            typer.echo(f"report: {write_report(self._results(), report)}")
+
+    def _results(self) -> LoadTestResults:
+        return LoadTestResults(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=given_command(sys.argv[1:]),
+            url=self._service.url,
+            generator_machine=Machine.this(),
+            max_tokens=self._service.max_tokens,
+            seconds=self._seconds,
+            distinct_questions=len(set(self._questions)),
+            slo=None if self._slo is None else str(self._slo),
+            limit=self.limit,
+            levels=tuple(self.levels),
+            server=self._server,
+            load_generator="" if self._program is None else f"perf_analyzer ({self._program.origin})",
+        )
 
 
 def _show_trial(trial: Trial) -> None:

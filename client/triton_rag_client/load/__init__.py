@@ -1,7 +1,7 @@
 """Load on a served repository, and what it shows: rate, latency, time to first token, where time goes."""
 
 from triton_rag_client.load.histograms import Distribution
-from triton_rag_client.load.levels import LevelResult, measure_level
+from triton_rag_client.load.levels import LevelResult, measure_level, measure_level_anyhow
 from triton_rag_client.load.limit import Limit, Trial, least_seconds
 from triton_rag_client.load.loads import ClosedLoop, Load, OpenLoop
 from triton_rag_client.load.perf_analyzer_program import PerfAnalyzer, find_perf_analyzer
@@ -30,6 +30,7 @@ __all__ = [
     "find_perf_analyzer",
     "least_seconds",
     "measure_level",
+    "measure_level_anyhow",
     "open_service",
     "parse_slo",
     "python_questions",

@@ -11,7 +11,7 @@ from typing import Any
 
 from triton_rag_client.errors import ClientSetupError
 
-__all__ = ["Distribution", "distribution", "require_histograms"]
+__all__ = ["Distribution", "distribution", "percentile_curve", "require_histograms"]
 
 _SIGNIFICANT_FIGURES = 3
 _MOST = 36_000_000_000  # ten hours in microseconds; a larger value counts as this
@@ -62,7 +62,7 @@ def distribution(values: Iterable[float], *, units_per_value: float = _MICROSECO
     total, largest = 0.0, -math.inf
     for value in values:
         recorded.record_value(min(max(0, round(value * units_per_value)), _MOST))
-        total, largest = total + value, max(largest, value)
+        total, largest = total + value, max(largest, float(value))
     count: int = recorded.get_total_count()
     encoded = recorded.encode().decode("ascii")
     if count == 0:
@@ -71,7 +71,32 @@ def distribution(values: Iterable[float], *, units_per_value: float = _MICROSECO
     found: dict[float, int] = recorded.get_percentile_to_value_dict(_PERCENTILES)
     # A bucket is reported by its largest value: never above what was seen.
     p50, p90, p95, p99, p99_9 = (min(found[percent] / units_per_value, largest) for percent in _PERCENTILES)
-    return Distribution(count, total / count, p50, p90, p95, p99, p99_9, largest, encoded)
+    return Distribution(count, total / count, p50, p90, p95, p99, p99_9, float(largest), encoded)
+
+
+def percentile_curve(times: Distribution) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Percents from 0 on, and the seconds that so many percent of the values do not exceed.
+
+    Each halving of what is left has five steps, as in HdrHistogram's own tables; the last percent is that of
+    the second largest value, since 100% lies endlessly far on the axis of such plots.
+
+    Args:
+        times: A distribution of seconds; none of no values.
+
+    Raises:
+        ClientSetupError: The package hdrhistogram is not installed.
+    """
+    recorded = _histogram().decode(times.histogram)
+    percents: list[float] = []
+    left = 100.0
+    while times.count and left * times.count >= 100.0:
+        percents += [100.0 - left * (1 - step / 10) for step in range(5)]
+        left /= 2
+    percents = [percent for percent in percents if percent <= 100.0 * (1 - 1 / max(times.count, 2))]
+    seconds = (
+        min(recorded.get_value_at_percentile(percent) / _MICROSECONDS, times.largest) for percent in percents
+    )
+    return tuple(percents), tuple(seconds)
 
 
 def require_histograms() -> None:

@@ -13,7 +13,7 @@ from triton_rag_client.errors import RateNotSentError
 from triton_rag_client.load.records import RequestRecord
 from triton_rag_client.load.requests import StreamAnswer, note_request
 
-__all__ = ["run_open_loop"]
+__all__ = ["refuse_unsent_rate", "run_open_loop"]
 
 _MOST_LAG_S = 1.0  # later than this, it is another load than was asked for, whatever the rate
 _LEAST_SHARE_SENT = 0.99  # of the rate
@@ -49,13 +49,27 @@ async def run_open_loop(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    # A moment of lag is made up for, and lies in the figures; a rate that is too high is never made up for.
-    last = records[-max(_FEWEST_LAST, len(records) // 10) :]
-    least_lag_s = min(record.sent_s - record.start_s for record in last)
-    due_s, sent_s = due_times_s[-1], records[-1].sent_s - begin_s
-    if least_lag_s > max(_TIMER_S, due_s * (1 / _LEAST_SHARE_SENT - 1)):
-        raise _not_sent(len(records), due_s, sent_s)
+    refuse_unsent_rate(records, due_times_s)
     return records
+
+
+def refuse_unsent_rate(records: Sequence[RequestRecord], due_times_s: Sequence[float]) -> None:
+    """See to it that the rate was sent that was asked for.
+
+    A moment of lag is made up for, and lies in the figures; a rate that is too high is never made up for.
+
+    Args:
+        records: All requests, in the order in which they were due.
+        due_times_s: When they were due, in seconds from the beginning, ascending.
+
+    Raises:
+        RateNotSentError: The last ones were all sent too late.
+    """
+    last = records[-max(_FEWEST_LAST, len(records) // 10) :]
+    lags_s = [record.sent_s - record.start_s for record in last]
+    due_s = due_times_s[-1]
+    if min(lags_s) > max(_TIMER_S, due_s * (1 / _LEAST_SHARE_SENT - 1)):
+        raise _not_sent(len(records), due_s, due_s + lags_s[-1])
 
 
 def _not_sent(requests: int, due_s: float, sent_s: float) -> RateNotSentError:

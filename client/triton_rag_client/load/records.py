@@ -14,14 +14,15 @@ class RequestRecord:
     """One request, in seconds of any one clock.
 
     Attributes:
-        start_s: When it should have been sent; its times count from here. In a closed loop and with
-            perf_analyzer, which send when they can, it is when it was sent.
+        start_s: When it should have been sent; its times count from here. In a closed loop, which sends when
+            it can, it is when it was sent.
         sent_s: When it was sent.
         text_times_s: When each response with text came.
         end_s: When its last response, or its failure, came.
         prompt_tokens: Tokens of the prompt; None where the generator does not tell.
         answer_tokens: Tokens of the answer; None where the generator does not tell.
         error: The kind of its failure; None when it succeeded.
+        query_characters: Characters of the question; None where they are not noted.
     """
 
     start_s: float
@@ -31,6 +32,7 @@ class RequestRecord:
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     error: str | None = None
+    query_characters: int | None = None
 
     @property
     def latency_s(self) -> float:

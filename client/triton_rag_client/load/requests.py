@@ -46,4 +46,5 @@ async def note_request(stream: StreamAnswer, question: str, due_s: float | None 
         prompt_tokens=None if last is None else last.prompt_tokens,
         answer_tokens=None if last is None else last.answer_tokens,
         error=error,
+        query_characters=len(question),
     )

@@ -11,7 +11,9 @@ from typing import Any
 
 from triton_rag_client.errors import ConnectionFailedError
 
-__all__ = ["ModelStatistics", "read_statistics", "stage_shares"]
+__all__ = ["ModelStatistics", "StageTime", "read_statistics", "stage_shares", "stage_times"]
+
+_NS_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,25 @@ class ModelStatistics:
     Attributes:
         requests: Successful requests.
         total_ns: Their time in the model, from arrival to answer, all together.
+        queue_ns: What of it they waited to be run.
     """
 
     requests: int
     total_ns: int
+    queue_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """Mean time of a request of the pipeline in one of its stages.
+
+    Attributes:
+        queue_s: In Triton's queue. What waits for a slot of the generator's engine is not in it.
+        compute_s: All the rest: reading its input, computing, writing its output.
+    """
+
+    queue_s: float
+    compute_s: float
 
 
 def read_statistics(grpc_url: str) -> dict[str, ModelStatistics]:
@@ -48,8 +65,10 @@ def read_statistics(grpc_url: str) -> dict[str, ModelStatistics]:
     found: dict[str, ModelStatistics] = {}
     for model in reply.model_stats:
         old = found.get(model.name, ModelStatistics(0, 0))
-        success = model.inference_stats.success
-        found[model.name] = ModelStatistics(old.requests + success.count, old.total_ns + success.ns)
+        success, queue = model.inference_stats.success, model.inference_stats.queue
+        found[model.name] = ModelStatistics(
+            old.requests + success.count, old.total_ns + success.ns, old.queue_ns + queue.ns
+        )
     return found
 
 
@@ -81,7 +100,39 @@ def stage_shares(
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
+def stage_times(
+    before: Mapping[str, ModelStatistics],
+    after: Mapping[str, ModelStatistics],
+    pipeline: str = "rag_stream",
+    engine: str = "generator",
+) -> dict[str, StageTime]:
+    """Mean queue and compute time of a request by stage, largest first; empty when none went through.
+
+    Args:
+        before: Statistics at the begin of the run.
+        after: Statistics at its end, when no request runs any more.
+        pipeline: The ensemble.
+        engine: The step that answers through its own engine; it gets what the others leave.
+    """
+    shares = stage_shares(before, after, pipeline, engine)
+    if not shares:
+        return {}
+    whole = _difference(before.get(pipeline), after[pipeline])
+    times: dict[str, StageTime] = {}
+    for name, share in shares.items():
+        total_ns = share * whole.total_ns
+        queued = _difference(before.get(name), after[name]).queue_ns if name in after else 0
+        queue_ns = min(queued, total_ns)
+        per_request_s = 1 / (_NS_PER_S * whole.requests)
+        times[name] = StageTime(queue_ns * per_request_s, (total_ns - queue_ns) * per_request_s)
+    return times
+
+
 def _difference(before: ModelStatistics | None, after: ModelStatistics) -> ModelStatistics:
     if before is None:
         return after
-    return ModelStatistics(after.requests - before.requests, after.total_ns - before.total_ns)
+    return ModelStatistics(
+        after.requests - before.requests,
+        after.total_ns - before.total_ns,
+        after.queue_ns - before.queue_ns,
+    )

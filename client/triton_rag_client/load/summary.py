@@ -27,7 +27,8 @@ class LoadSummary:
         first_token_s: Time to the first text.
         between_tokens_s: Time from one response with text to the next; a response can carry several tokens.
         lag_s: How much later than due the generator sent, all requests; zero where it sends when it can.
-        prompt_tokens: Tokens of the prompts.
+        query_characters: Characters of the questions.
+        prompt_tokens: Tokens of the prompts, passages included.
         answer_tokens: Tokens of the answers.
     """
 
@@ -41,6 +42,7 @@ class LoadSummary:
     first_token_s: Distribution
     between_tokens_s: Distribution
     lag_s: Distribution
+    query_characters: Distribution
     prompt_tokens: Distribution
     answer_tokens: Distribution
 
@@ -81,6 +83,9 @@ def summarize(records: Sequence[RequestRecord], slo: Slo | None = None) -> LoadS
             later - earlier for record in succeeded for earlier, later in pairwise(record.text_times_s)
         ),
         lag_s=distribution(record.sent_s - record.start_s for record in records),
+        query_characters=distribution(
+            _known(record.query_characters for record in succeeded), units_per_value=1
+        ),
         prompt_tokens=distribution(_known(record.prompt_tokens for record in succeeded), units_per_value=1),
         answer_tokens=distribution(answer_tokens, units_per_value=1),
     )

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from triton_rag_client.load.histograms import Distribution
 from triton_rag_client.load.levels import LevelResult
 
-__all__ = ["duration", "latency_table", "level_table", "markdown_table", "rate_table", "stage_table"]
+__all__ = [
+    "duration",
+    "latency_table",
+    "length_table",
+    "level_table",
+    "markdown_table",
+    "rate_table",
+    "stage_table",
+]
 
 Table = tuple[tuple[str, ...], ...]  # the first row is the heading
 
@@ -40,6 +48,22 @@ def latency_table(levels: Sequence[LevelResult]) -> Table:
         (str(level.load), name, *_percentiles(getattr(level.summary, field)))
         for level in levels
         for name, field in times
+    )
+    return (heading, *rows)
+
+
+def length_table(levels: Sequence[LevelResult]) -> Table:
+    """How long questions, prompts and answers were, three rows a level."""
+    heading = ("load", "length", "mean", "p50", "p90", "p95", "p99", "largest")
+    lengths = (
+        ("query, characters", "query_characters"),
+        ("prompt, tokens", "prompt_tokens"),
+        ("answer, tokens", "answer_tokens"),
+    )
+    rows = (
+        (str(level.load), name, *_whole_percentiles(getattr(level.summary, field)))
+        for level in levels
+        for name, field in lengths
     )
     return (heading, *rows)
 
@@ -103,6 +127,13 @@ def _rate_row(level: LevelResult) -> tuple[str, ...]:
 def _percentiles(times_s: Distribution) -> tuple[str, ...]:
     found_s = (times_s.p50, times_s.p90, times_s.p95, times_s.p99, times_s.p99_9, times_s.largest)
     return tuple(duration(seconds) for seconds in found_s)
+
+
+def _whole_percentiles(lengths: Distribution) -> tuple[str, ...]:
+    if lengths.count == 0:
+        return ("–",) * 6
+    found = (lengths.p50, lengths.p90, lengths.p95, lengths.p99, lengths.largest)
+    return (f"{lengths.mean:.1f}", *(f"{length:.0f}" for length in found))
 
 
 def _lengths(tokens: Distribution) -> str:

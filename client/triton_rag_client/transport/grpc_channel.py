@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from triton_rag_client.address import TlsFiles
 
-__all__ = ["CHANNEL_OPTIONS", "END_WAIT_S", "credentials", "metadata"]
+__all__ = ["CHANNEL_OPTIONS", "END_WAIT_S", "LEFT_ALONE_S", "credentials", "metadata"]
 
 CHANNEL_OPTIONS: Final = (
     # Passages of many rows pass gRPC's default of 4 MB.
@@ -27,8 +27,12 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.enable_retries", 0),
 )
 
+# Tritonserver 2.51 may crash when a call is cancelled just as it answers (server#7368, #8034; mended since).
+# So a call whose time is over is left alone for a while: the server knows its deadline and ends it by itself.
 END_WAIT_S: Final = 1.0
-"""How long a stream that told of an error may take to end by itself before it is cancelled."""
+"""How long a stream that told of an error, or is out of time, may take to end by itself."""
+LEFT_ALONE_S: Final = 5.0
+"""How long a unary call that is out of time may take to end by itself; nobody waits for it."""
 
 
 def credentials(tls: TlsFiles) -> grpc.ChannelCredentials:

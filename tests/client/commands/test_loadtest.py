@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
-from scripted_servers.script import ScriptedError, delta_outputs
+from scripted_servers.script import ScriptedError, delta_outputs, passage_outputs, texts
 
 
 @pytest.fixture
@@ -57,6 +58,34 @@ def test_questions_come_from_a_file(command_line, answering, script, tmp_path):
     words = ("--concurrency", "1", "--seconds", "0.1", "--questions", str(file))
     assert command_line("loadtest", "--url", answering, *words).code == 0
     assert all(seen.inputs["QUERY"] in (["mine?"], "mine?") for seen in script.requests)
+
+
+def test_questions_come_from_the_served_corpus(command_line, answering, script, tmp_path):
+    script.infer = lambda seen: passage_outputs(["zip takes iterables.", "b"]) | {"ERROR": texts([""])}
+    file = tmp_path / "results.json"
+    words = ("--concurrency", "1", "--seconds", "0.1", "--questions", "corpus:5", "--json", str(file))
+    code, out, err = command_line("loadtest", "--url", answering, *words)
+    assert (code, err) == (0, "")
+    assert "the corpus gave 2 different questions, not 5" in out
+    asked = {str(np.ravel(seen.inputs["QUERY"])[0]) for seen in script.requests if seen.model == "rag_stream"}
+    assert asked == {"zip takes iterables.", "b"}
+    content = json.loads(file.read_text())
+    assert (content["generator"], content["distinct_questions"]) == ("triton-rag", 2)
+    assert content["levels"][0]["summary"]["query_characters"]["largest"] == len("zip takes iterables.")
+    assert "query, characters" in out
+
+
+def test_a_perf_analyzer_that_is_too_old_is_refused_before_anything_is_measured(
+    command_line, grpc_url, script, tmp_path, monkeypatch
+):
+    program = tmp_path / "perf_analyzer"
+    program.write_text("#!/bin/sh\necho 'Perf Analyzer Version 2.30.0 (commit unknown)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    code, _, err = command_line("loadtest", "--url", grpc_url, "--generator", "perf_analyzer")
+    assert (code, script.requests) == (1, [])
+    assert "Version 2.30.0" in err
+    assert "needed is 2.46 or newer" in err
 
 
 def test_failures_are_counted_by_kind_and_not_sent_again(command_line, grpc_url, script, tmp_path):
@@ -142,6 +171,11 @@ def test_a_rate_that_cannot_be_sent_is_refused_and_the_level_before_is_kept(
         (("--slo", "p95"), "--slo has 'p95', which is no target"),
         (("--slo", "p95<1s", "--repeats", "2"), "--repeats is 2: allowed are odd numbers"),
         (("--questions", "/nowhere.jsonl"), "/nowhere.jsonl cannot be read"),
+        (("--questions", "corpus:0"), "--questions is 'corpus:0': allowed are corpus:1 to corpus:10000"),
+        (("--questions", "corpus:x.jsonl"), "or a file (./corpus:x.jsonl where it has this name)"),
+        (("--generator", "perf_analyzer", "--slo", "p95<1s"), "cannot search for --slo"),
+        (("--generator", "perf_analyzer", "--header", "a: b"), "sends no --header over gRPC"),
+        (("--generator", "perf_analyzer", "--url", "http://127.0.0.1:1"), "streams over grpc:// alone"),
         (("--header", "nonsense"), "--header 'nonsense' is not a header"),
     ],
 )

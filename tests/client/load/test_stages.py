@@ -1,7 +1,7 @@
 import pytest
 from triton_rag_client import RagClient
 from triton_rag_client.errors import ConnectionFailedError
-from triton_rag_client.load.stages import ModelStatistics, read_statistics, stage_shares
+from triton_rag_client.load.stages import ModelStatistics, read_statistics, stage_shares, stage_times
 from triton_rag_server import TritonServer
 
 BEFORE = {"rag_stream": ModelStatistics(5, 500), "query_encoder": ModelStatistics(5, 50)}
@@ -39,3 +39,19 @@ def test_triton_counts_the_requests_of_a_pipeline(toy_server: TritonServer) -> N
 def test_a_server_that_is_not_there_is_said_so() -> None:
     with pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:1 gives no statistics"):
         read_statistics("grpc://127.0.0.1:1")
+
+
+def test_queue_and_compute_of_a_mean_request_by_stage() -> None:
+    before = {"rag_stream": ModelStatistics(1, 100), "query_encoder": ModelStatistics(1, 50, 10)}
+    after = {
+        "rag_stream": ModelStatistics(11, 10_000_000_100),
+        "query_encoder": ModelStatistics(11, 2_000_000_050, 500_000_010),
+        "generator": ModelStatistics(10, 1_000_000_000, 1_000_000_000),
+    }
+    times = stage_times(before, after)
+    assert list(times) == ["generator", "query_encoder"]
+    assert times["query_encoder"].queue_s == pytest.approx(0.05)
+    assert times["query_encoder"].compute_s == pytest.approx(0.15)
+    assert times["generator"].queue_s == pytest.approx(0.1)
+    assert times["generator"].compute_s == pytest.approx(0.7)
+    assert stage_times(after, after) == {}

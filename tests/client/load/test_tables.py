@@ -2,6 +2,7 @@ from triton_rag_client.load import ClosedLoop, LevelResult, OpenLoop, RequestRec
 from triton_rag_client.load.tables import (
     duration,
     latency_table,
+    length_table,
     level_table,
     markdown_table,
     rate_table,
@@ -9,7 +10,9 @@ from triton_rag_client.load.tables import (
 )
 
 NAN = float("nan")
-ANSWERED = RequestRecord(0.0, 0.004, (0.085, 0.450), 0.450, prompt_tokens=90, answer_tokens=2)
+ANSWERED = RequestRecord(
+    0.0, 0.004, (0.085, 0.450), 0.450, prompt_tokens=90, answer_tokens=2, query_characters=17
+)
 FAILED = RequestRecord(0.0, 0.0, (), 2.0, error="UnavailableError")
 ONE = LevelResult(
     ClosedLoop(1), "perf_analyzer", summarize([ANSWERED]), {"generator": 0.9, "query_encoder": 0.1}
@@ -60,6 +63,16 @@ def test_each_time_has_a_row_of_percentiles_a_level() -> None:
     assert [row[1] for row in rows] == ["whole answer", "first token", "between tokens"] * 2
     assert rows[2] == ("1 at a time", "between tokens", *["365 ms"] * 6)
     assert rows[3] == ("8 at a time", "whole answer", *["–"] * 6)
+
+
+def test_each_length_has_a_row_a_level_and_a_dash_where_it_is_not_known() -> None:
+    nothing = LevelResult(ClosedLoop(8), "triton-rag", summarize([FAILED]), {})
+    heading, *rows = length_table((ONE, nothing))
+    assert heading == ("load", "length", "mean", "p50", "p90", "p95", "p99", "largest")
+    assert rows[0] == ("1 at a time", "query, characters", "17.0", *["17"] * 5)
+    assert rows[1] == ("1 at a time", "prompt, tokens", "90.0", *["90"] * 5)
+    assert rows[2] == ("1 at a time", "answer, tokens", "2.0", *["2"] * 5)
+    assert rows[3] == ("8 at a time", "query, characters", *["–"] * 6)
 
 
 def test_shares_have_a_column_a_level() -> None:
