@@ -55,9 +55,9 @@ def _points(axes: Any, panel: Panel) -> None:
     for number, series in enumerate(panel.series):
         axes.plot(series.x, series.y, **_look(number), label=series.name)
     _label(axes, panel.series[-1])  # the slowest, above whose line is room
+    axes.margins(x=0.15, y=0.15)  # before the limits, which end the fitting
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.margins(x=0.15, y=0.15)
 
 
 def _steps(axes: Any, panel: Panel) -> None:
@@ -65,8 +65,8 @@ def _steps(axes: Any, panel: Panel) -> None:
         colour = _COLOURS[number % len(_COLOURS)]
         axes.plot(series.x, series.y, color=colour, label=series.name, drawstyle="steps-post")
         axes.scatter(series.x, series.y, color=colour, s=8)
-    axes.set_ylim(bottom=0)
     axes.margins(y=0.15)
+    axes.set_ylim(bottom=0)
 
 
 def _percentiles(axes: Any, panel: Panel) -> None:
