@@ -21,7 +21,7 @@ def test_students_quantile_is_that_of_scipy(probability: float, freedom: int) ->
 
 @pytest.mark.filterwarnings("ignore:Precision loss")  # scipy's, of rounds that all have one ratio
 @given(figures)
-def test_the_interval_is_that_of_scipys_paired_t_test_over_logarithms(
+def test_the_interval_is_that_of_scipys_paired_test_of_logarithms(
     pairs: list[tuple[float, float]],
 ) -> None:
     firsts, seconds = zip(*pairs, strict=True)
@@ -70,7 +70,7 @@ def test_one_round_is_a_ratio_without_an_interval() -> None:
 
 
 @pytest.mark.parametrize("missing", [0.0, math.nan, math.inf])
-def test_a_round_without_the_figure_leaves_no_ratio_rather_than_the_ratio_of_the_others(
+def test_a_round_without_the_figure_leaves_no_ratio_and_is_not_left_out(
     missing: float,
 ) -> None:
     assert math.isnan(paired_ratio([1.0, 1.0], [2.0, missing]).ratio)
