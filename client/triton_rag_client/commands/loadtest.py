@@ -6,10 +6,10 @@ import typer
 
 from triton_rag_client.commands import arguments as connected
 from triton_rag_client.commands import loadtest_arguments as given
+from triton_rag_client.commands.loadtest_compare import ComparisonTest, compare
 from triton_rag_client.commands.loadtest_run import LoadTest
-from triton_rag_client.load import OpenLoop, Service, check_service, parse_slo
+from triton_rag_client.load import OpenLoop, check_service, parse_slo
 from triton_rag_client.load.histograms import require_histograms
-from triton_rag_client.load.service import ONE_ATTEMPT
 
 __all__ = ["loadtest"]
 
@@ -17,6 +17,8 @@ _INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 def loadtest(
+    context: typer.Context,
+    servers: given.Servers = None,
     concurrency: given.Concurrencies = None,
     rates: given.Rates = None,
     arrivals: given.ArrivalsName = "poisson",
@@ -29,6 +31,9 @@ def loadtest(
     zipf: given.Zipf = None,
     seed: given.Seed = 0,
     json_file: given.JsonFile = None,
+    rounds: given.Rounds = 5,
+    against: given.Against = None,
+    retriever: connected.RetrieverName = None,
     url: connected.Url = connected.DEFAULT_URL,
     timeout_s: connected.TimeoutS = 120.0,
     headers: connected.Headers = None,
@@ -38,7 +43,9 @@ def loadtest(
 ) -> None:
     """Put load on a server and measure it: closed loop, open loop, or the highest rate within targets.
 
-    Ctrl-C ends it: the levels before are shown and written. Exit code: 130 then, 1 after an error.
+    Two servers are compared: in turn, under the same loads, with the ratios of what they did.
+
+    Ctrl-C ends it: the levels or rounds before are shown and written. Exit code: 130 then, 1 after an error.
     """
     require_histograms()
     given.check_repeats(repeats)
@@ -48,8 +55,13 @@ def loadtest(
     if not loads and targets is None:
         loads = given.closed_loops(given.DEFAULT_CONCURRENCIES)
     connection = connected.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
-    service = Service(url, lambda: connection.async_client(ONE_ATTEMPT), max_tokens)
     asked = given.asked_questions(questions, zipf, seed)
+    contestants = given.contestants(servers, against, connection, max_tokens, retriever)
+    if len(contestants) == 2:
+        given.check_compared(loads)
+        compare(ComparisonTest(contestants, loads, asked, targets, seconds, max_tokens), rounds, json_file)
+        return
+    service = context.with_resource(contestants[0].serving())
     run = LoadTest(service, asked, targets, seconds)
     asyncio.run(check_service(service, asked))
     is_interrupted = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from triton_rag_client.commands.contestants import contestant_at, naive_contestant
 from triton_rag_client.errors import InvalidRequestError
 from triton_rag_client.load.arrivals import Arrivals
 from triton_rag_client.load.loads import ClosedLoop, OpenLoop
@@ -15,9 +17,13 @@ from triton_rag_client.load.questions import python_questions, read_questions, z
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from triton_rag_client.commands.arguments import Connection
+    from triton_rag_client.load.comparison import Contestant
     from triton_rag_client.load.loads import Load
+    from triton_rag_client.options import Retriever
 
 __all__ = [
+    "Against",
     "AnswerTokens",
     "ArrivalsName",
     "Concurrencies",
@@ -26,13 +32,17 @@ __all__ = [
     "Questions",
     "Rates",
     "Repeats",
+    "Rounds",
     "Seconds",
     "Seed",
+    "Servers",
     "SloText",
     "Zipf",
     "asked_questions",
+    "check_compared",
     "check_repeats",
     "closed_loops",
+    "contestants",
     "open_loops",
 ]
 
@@ -40,6 +50,24 @@ DEFAULT_CONCURRENCIES = "1,4,8"
 _MOST_CONCURRENCY = 4096
 _MOST_RATE_PER_S = 1_000_000
 
+Servers: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SERVER",
+        help="Instead of --url: an address, or a folder that `triton-rag build` wrote, which is served for "
+        "the test. Two of them are compared.",
+    ),
+]
+Rounds: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Of a comparison: turns of each server, A B A B …; intervals need two.")
+]
+Against: TypeAlias = Annotated[
+    Literal["naive"] | None,
+    typer.Option(
+        help="Compare the repository with the server that one writes in an afternoon (FastAPI, "
+        "sentence-transformers, transformers), which gets the same models and passages."
+    ),
+]
 Concurrencies: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -104,6 +132,45 @@ def asked_questions(file: Path | None, zipf: float | None, seed: int) -> tuple[s
     return questions if zipf is None else zipf_repeated(questions, zipf, seed=seed)
 
 
+def contestants(
+    servers: list[str] | None,
+    against: Literal["naive"] | None,
+    connection: Connection,
+    max_tokens: int,
+    retriever: Retriever | None,
+) -> tuple[Contestant] | tuple[Contestant, Contestant]:
+    """What is measured: one server, or two that are compared.
+
+    Args:
+        servers: The arguments; without one it is the connection's address.
+        against: What a repository is compared with.
+        connection: How servers are reached.
+        max_tokens: Longest answer that is asked for.
+        retriever: How passages are found; the naive server has dense retrieval alone, so that it is compared
+            with that unless another is named.
+
+    Raises:
+        ClientSetupError: Something that the naive server needs is not here.
+        InvalidRequestError: They are not one or two servers, or not what `against` can be compared with.
+    """
+    named = servers or [connection.url]
+    if against is not None:
+        if len(named) != 1 or "://" in named[0]:
+            raise InvalidRequestError(
+                f"--against {against} is given {' and '.join(named)}: it takes one folder that "
+                "`triton-rag build` wrote, with whose models and passages both answer"
+            )
+        naive = naive_contestant(Path(named[0]), max_tokens, connection.timeout_s)
+        return naive, contestant_at(replace(connection, url=named[0]), max_tokens, retriever or "dense")
+    found = [contestant_at(replace(connection, url=server), max_tokens, retriever) for server in named]
+    match found:
+        case [only]:
+            return (only,)
+        case [first, second]:
+            return first, second
+    raise InvalidRequestError(f"{len(named)} servers are given: allowed are one, or two to compare")
+
+
 def closed_loops(text: str) -> tuple[Load, ...]:
     """The loads of `--concurrency`.
 
@@ -134,6 +201,19 @@ def open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
         _MOST_RATE_PER_S,
     )
     return tuple(OpenLoop(value, arrivals, seed) for value in found)
+
+
+def check_compared(loads: tuple[Load, ...]) -> None:
+    """See to it that there is the same load for both servers of a comparison.
+
+    Raises:
+        InvalidRequestError: There is none: `--slo` alone searches one.
+    """
+    if not loads:
+        raise InvalidRequestError(
+            "--slo alone searches the highest rate of one server: to compare two under one load, give "
+            "--concurrency or --rate"
+        )
 
 
 def check_repeats(repeats: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from triton_rag_client.load.histograms import Distribution
 from triton_rag_client.load.levels import LevelResult
 
-__all__ = ["duration", "latency_table", "level_table", "markdown_table", "rate_table", "stage_table"]
+__all__ = ["Table", "duration", "latency_table", "level_table", "markdown_table", "rate_table", "stage_table"]
 
 Table = tuple[tuple[str, ...], ...]  # the first row is the heading
 
