@@ -70,7 +70,7 @@ class NaiveRag:
             self.vectors @ self._embed([question])[0], min(self._passages_k, len(self._passages))
         )
         found = [self._passages[row] for row in rows.tolist()]
-        prompt = self._tokenizer(self._chat(question, found), return_tensors="pt", add_special_tokens=False)
+        prompt = self.token_ids(self.chat(question, found))
         prompt_tokens = prompt["input_ids"].shape[1]
         with torch.inference_mode():
             output = self._generator.generate(
@@ -98,23 +98,30 @@ class NaiveRag:
             "finish_reason": "stop" if is_ended else "length",
         }
 
+    def token_ids(self, prompt: str) -> dict[str, torch.Tensor]:
+        """`input_ids` and `attention_mask`, (1, tokens) each."""
+        return dict(self._tokenizer(prompt, return_tensors="pt", add_special_tokens=False))
+
     def _embed(self, texts: Sequence[str]) -> torch.Tensor:
         return self._encoder.encode(
             list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=len(texts) > 1
         )
 
-    def _chat(self, question: str, passages: Sequence[StoredPassage]) -> str:
-        blocks = [
-            f"[{number}] {' '.join(passage.title.split())}\n{passage.text.strip()}"
-            for number, passage in enumerate(passages, start=1)
-        ]
-        content = self._prompt["instruction"].replace("{question}", question)
+    def chat(self, question: str, passages: Sequence[StoredPassage]) -> str:
+        """The prompt: the repository's words around the passages and the question."""
+        content = self._prompt["instruction"].replace("{question}", question.strip())
+        blocks = "\n\n".join(_numbered(number, passage) for number, passage in enumerate(passages, start=1))
         messages = [
             {"role": "system", "content": self._prompt["system"]},
-            {"role": "user", "content": content.replace("{passages}", "\n\n".join(blocks))},
+            {"role": "user", "content": content.replace("{passages}", blocks)},
         ]
         chat: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return chat
+
+
+def _numbered(number: int, passage: StoredPassage) -> str:
+    title = " ".join(passage.title.split())
+    return f"[{number}] {title}\n{passage.text.strip()}" if title else f"[{number}] {passage.text.strip()}"
 
 
 def load(repository: Path, vectors_folder: Path) -> NaiveRag:
