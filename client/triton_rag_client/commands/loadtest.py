@@ -6,14 +6,12 @@ import typer
 
 from triton_rag_client.commands import arguments as connected
 from triton_rag_client.commands import loadtest_arguments as given
-from triton_rag_client.commands.loadtest_compare import ComparisonTest, compare
-from triton_rag_client.commands.loadtest_run import LoadTest
+from triton_rag_client.commands.loadtest_compare import ComparisonTest
+from triton_rag_client.commands.loadtest_run import LoadTest, run_to_the_end
 from triton_rag_client.load import OpenLoop, check_service, parse_slo
 from triton_rag_client.load.histograms import require_histograms
 
 __all__ = ["loadtest"]
-
-_INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 def loadtest(
@@ -50,31 +48,23 @@ def loadtest(
     require_histograms()
     given.check_repeats(repeats)
     targets = parse_slo(slo) if slo is not None else None
-    loads = given.closed_loops(concurrency) if concurrency is not None else ()
-    loads += given.open_loops(rates, arrivals, seed) if rates is not None else ()
-    if not loads and targets is None:
-        loads = given.closed_loops(given.DEFAULT_CONCURRENCIES)
+    loads = given.loads(concurrency, rates, arrivals, seed, is_search=targets is not None)
     connection = connected.Connection(url, timeout_s, headers, ca_file, certificate_file, key_file)
     asked = given.asked_questions(questions, zipf, seed)
     contestants = given.contestants(servers, against, connection, max_tokens, retriever)
     if len(contestants) == 2:
         given.check_compared(loads)
-        compare(ComparisonTest(contestants, loads, asked, targets, seconds, max_tokens), rounds, json_file)
+        comparison = ComparisonTest(contestants, loads, asked, targets, seconds, max_tokens)
+        run_to_the_end(comparison, lambda: comparison.run(rounds), json_file)
         return
     service = context.with_resource(contestants[0].serving())
     run = LoadTest(service, asked, targets, seconds)
     asyncio.run(check_service(service, asked))
-    is_interrupted = False
-    try:
+
+    def steps() -> None:
         if targets is not None and not loads:
             run.search(targets, OpenLoop(1.0, arrivals, seed), precision, repeats)
         for load in loads:
             run.measure(load)
-    except KeyboardInterrupt:
-        is_interrupted = True
-    finally:  # an error too leaves the levels before it
-        run.show()
-        if json_file is not None:
-            run.write(json_file)
-    if is_interrupted:
-        raise typer.Exit(_INTERRUPTED)
+
+    run_to_the_end(run, steps, json_file)

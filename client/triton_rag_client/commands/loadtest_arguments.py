@@ -41,12 +41,11 @@ __all__ = [
     "asked_questions",
     "check_compared",
     "check_repeats",
-    "closed_loops",
     "contestants",
-    "open_loops",
+    "loads",
 ]
 
-DEFAULT_CONCURRENCIES = "1,4,8"
+_DEFAULT_CONCURRENCIES = "1,4,8"
 _MOST_CONCURRENCY = 4096
 _MOST_RATE_PER_S = 1_000_000
 
@@ -171,7 +170,7 @@ def contestants(
     raise InvalidRequestError(f"{len(named)} servers are given: allowed are one, or two to compare")
 
 
-def closed_loops(text: str) -> tuple[Load, ...]:
+def _closed_loops(text: str) -> tuple[Load, ...]:
     """The loads of `--concurrency`.
 
     Raises:
@@ -187,7 +186,7 @@ def closed_loops(text: str) -> tuple[Load, ...]:
     return tuple(ClosedLoop(int(value)) for value in found)
 
 
-def open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
+def _open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
     """The loads of `--rate`.
 
     Raises:
@@ -201,6 +200,19 @@ def open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
         _MOST_RATE_PER_S,
     )
     return tuple(OpenLoop(value, arrivals, seed) for value in found)
+
+
+def loads(
+    concurrency: str | None, rates: str | None, arrivals: Arrivals, seed: int, *, is_search: bool
+) -> tuple[Load, ...]:
+    """The loads that are asked for: of `--concurrency`, then of `--rate`; a search needs none.
+
+    Raises:
+        InvalidRequestError: One of them is not a list of numbers in its range.
+    """
+    found = _closed_loops(concurrency) if concurrency is not None else ()
+    found += _open_loops(rates, arrivals, seed) if rates is not None else ()
+    return found if found or is_search else _closed_loops(_DEFAULT_CONCURRENCIES)
 
 
 def check_compared(loads: tuple[Load, ...]) -> None:

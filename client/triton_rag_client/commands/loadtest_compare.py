@@ -9,18 +9,15 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from triton_rag_client.commands.loadtest_run import write_results
 from triton_rag_client.commands.show_tables import show_tables
-from triton_rag_client.errors import ClientSetupError
 from triton_rag_client.load import LevelResult, Load, Slo
 from triton_rag_client.load.comparison import Contestant, Round, compared, notes, rounds_of
 from triton_rag_client.load.comparison_table import comparison_table, failure_table
 from triton_rag_client.load.machine import Machine
-from triton_rag_client.load.plain_json import plain_json
 from triton_rag_client.load.ratios import CONFIDENCE
 
-__all__ = ["ComparisonTest", "compare"]
-
-_INTERRUPTED = 130  # the shell's code for Ctrl-C
+__all__ = ["ComparisonTest"]
 
 _PIPE_WIDTH = 150
 
@@ -102,40 +99,10 @@ class ComparisonTest:
             "ratios": [dataclasses.asdict(figure) for figure in compared(self._loads, self.rounds)],
             "rounds": [dataclasses.asdict(found) for found in self.rounds],
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(plain_json(content), encoding="utf-8")
-        except OSError as error:
-            raise ClientSetupError(f"{path} cannot be written ({error}); give another --json") from error
-        typer.echo(f"results: {path}")
+        write_results(path, content)
 
     def _notes(self) -> tuple[str, ...]:
         return notes(self._contestants, self._loads, self._questions, self.rounds)
-
-
-def compare(test: ComparisonTest, rounds: int, json_file: Path | None) -> None:
-    """Run a comparison to its end; an error or Ctrl-C leaves the complete rounds.
-
-    Args:
-        test: The comparison.
-        rounds: How many rounds.
-        json_file: Where the results are written too.
-
-    Raises:
-        RagError: A server cannot be started or asked, or a rate not be sent.
-        Exit: It was interrupted.
-    """
-    is_interrupted = False
-    try:
-        test.run(rounds)
-    except KeyboardInterrupt:
-        is_interrupted = True
-    finally:
-        test.show()
-        if json_file is not None:
-            test.write(json_file)
-    if is_interrupted:
-        raise typer.Exit(_INTERRUPTED)
 
 
 def _show_level(name: str, level: LevelResult) -> None:

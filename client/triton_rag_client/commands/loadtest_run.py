@@ -3,9 +3,10 @@
 import asyncio
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 import typer
 from rich.console import Console
@@ -30,9 +31,10 @@ from triton_rag_client.load.plain_json import plain_json
 from triton_rag_client.load.tables import latency_table, rate_table, stage_table
 from triton_rag_client.terminal import waiting
 
-__all__ = ["LoadTest"]
+__all__ = ["LoadTest", "run_to_the_end", "write_results"]
 
 _PIPE_WIDTH = 130
+_INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 class LoadTest:
@@ -122,12 +124,56 @@ class LoadTest:
             "limit": None if self.limit is None else dataclasses.asdict(self.limit),
             "levels": [dataclasses.asdict(level) for level in self.levels],
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(plain_json(content), encoding="utf-8")
-        except OSError as error:
-            raise ClientSetupError(f"{path} cannot be written ({error}); give another --json") from error
-        typer.echo(f"results: {path}")
+        write_results(path, content)
+
+
+class Test(Protocol):
+    """What has results even when it ends early."""
+
+    def show(self) -> None:
+        """Show what is complete."""
+
+    def write(self, path: Path) -> None:
+        """Write what is complete as JSON."""
+
+
+def run_to_the_end(test: Test, steps: Callable[[], None], json_file: Path | None) -> None:
+    """Run a test; an error or Ctrl-C leaves what was complete before it, shown and written.
+
+    Args:
+        test: What keeps the results.
+        steps: Everything that is measured.
+        json_file: Where the results are written too.
+
+    Raises:
+        RagError: That of a step, or the file cannot be written.
+        Exit: It was interrupted.
+    """
+    is_interrupted = False
+    try:
+        steps()
+    except KeyboardInterrupt:
+        is_interrupted = True
+    finally:
+        test.show()
+        if json_file is not None:
+            test.write(json_file)
+    if is_interrupted:
+        raise typer.Exit(_INTERRUPTED)
+
+
+def write_results(path: Path, content: dict[str, Any]) -> None:
+    """Write results as JSON, and say where.
+
+    Raises:
+        ClientSetupError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(plain_json(content), encoding="utf-8")
+    except OSError as error:
+        raise ClientSetupError(f"{path} cannot be written ({error}); give another --json") from error
+    typer.echo(f"results: {path}")
 
 
 def _show_trial(trial: Trial) -> None:
