@@ -12,6 +12,7 @@ _WIDTH_INCHES = 5.2
 _PANEL_INCHES = 3.3  # of one alone; several are lower
 _PANELS_INCHES = 2.1
 _BAR_INCHES = 0.42
+_LONGEST_LABEL = 28  # characters: about half of the width
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, 2008
 _MARKERS = "os^Dv*"
 _PERCENTS = (0.0, 50.0, 90.0, 95.0, 99.0, 99.9)
@@ -55,9 +56,9 @@ def _points(axes: Any, panel: Panel) -> None:
     for number, series in enumerate(panel.series):
         axes.plot(series.x, series.y, **_look(number), label=series.name)
     _label(axes, panel.series[-1])  # the slowest, above whose line is room
+    axes.margins(x=0.15, y=0.15)  # before the limits, which end the fitting
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.margins(x=0.15, y=0.15)
 
 
 def _steps(axes: Any, panel: Panel) -> None:
@@ -65,8 +66,8 @@ def _steps(axes: Any, panel: Panel) -> None:
         colour = _COLOURS[number % len(_COLOURS)]
         axes.plot(series.x, series.y, color=colour, label=series.name, drawstyle="steps-post")
         axes.scatter(series.x, series.y, color=colour, s=8)
-    axes.set_ylim(bottom=0)
     axes.margins(y=0.15)
+    axes.set_ylim(bottom=0)
 
 
 def _percentiles(axes: Any, panel: Panel) -> None:
@@ -84,7 +85,7 @@ def _bars(axes: Any, panel: Panel) -> None:
         places = range(len(series.y))
         axes.barh(places, series.y, left=series.x, color=_COLOURS[number], label=series.name, height=0.7)
         if series.labels:
-            axes.set_yticks(list(places), series.labels)
+            axes.set_yticks(list(places), [_short(label) for label in series.labels])
     axes.invert_yaxis()
 
 
@@ -96,6 +97,11 @@ def _label(axes: Any, series: Series) -> None:
     for x, y, label in zip(series.x, series.y, series.labels, strict=False):
         if math.isfinite(x) and math.isfinite(y):
             axes.annotate(label, (x, y), xytext=(0, 7), textcoords="offset points", fontsize=8, ha="center")
+
+
+def _short(label: str) -> str:
+    """A name that leaves room for the bars; the words beside the plot have the whole one."""
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
 
 
 def _tail(percent: float) -> float:

@@ -70,7 +70,7 @@ def test_questions_come_from_the_served_corpus(command_line, answering, script, 
     asked = {str(np.ravel(seen.inputs["QUERY"])[0]) for seen in script.requests if seen.model == "rag_stream"}
     assert asked == {"zip takes iterables.", "b"}
     content = json.loads(file.read_text())
-    assert (content["generator"], content["distinct_questions"]) == ("triton-rag", 2)
+    assert (content["load_generator"], content["distinct_questions"]) == ("", 2)
     assert content["levels"][0]["summary"]["query_characters"]["largest"] == len("zip takes iterables.")
     assert "query, characters" in out
 
