@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -10,18 +9,15 @@ import typer
 
 from triton_rag_client.errors import InvalidRequestError
 from triton_rag_client.load.arrivals import Arrivals
-from triton_rag_client.load.corpus_questions import draw_corpus_questions
 from triton_rag_client.load.loads import ClosedLoop, OpenLoop
-from triton_rag_client.load.questions import python_questions, read_questions, zipf_repeated
-from triton_rag_client.terminal import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from triton_rag_client.async_client import AsyncRagClient
     from triton_rag_client.load.loads import Load
 
 __all__ = [
+    "Against",
     "AnswerTokens",
     "ArrivalsName",
     "Concurrencies",
@@ -32,23 +28,39 @@ __all__ = [
     "Rates",
     "Repeats",
     "ReportFolder",
+    "Rounds",
     "Seconds",
     "Seed",
+    "Servers",
     "SloText",
     "Zipf",
     "asked_loads",
-    "asked_questions",
+    "check_compared",
     "check_repeats",
-    "closed_loops",
-    "open_loops",
 ]
 
 _DEFAULT_CONCURRENCIES = "1,4,8"
 _MOST_CONCURRENCY = 4096
 _MOST_RATE_PER_S = 1_000_000
-_CORPUS_QUESTIONS = 200
-_MOST_CORPUS_QUESTIONS = 10_000
 
+Servers: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SERVER",
+        help="Instead of --url: an address, or a folder that `triton-rag build` wrote, which is served for "
+        "the test. Two of them are compared.",
+    ),
+]
+Rounds: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Of a comparison: turns of each server, A B A B …; intervals need two.")
+]
+Against: TypeAlias = Annotated[
+    Literal["naive"] | None,
+    typer.Option(
+        help="Compare the repository with the server that one writes in an afternoon (FastAPI, "
+        "sentence-transformers, transformers), which gets the same models and passages."
+    ),
+]
 Concurrencies: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -122,30 +134,6 @@ ReportFolder: TypeAlias = Annotated[
 ]
 
 
-def asked_questions(
-    source: str | None, zipf: float | None, seed: int, make_client: Callable[[], AsyncRagClient]
-) -> tuple[str, ...]:
-    """What is asked, in this order.
-
-    Args:
-        source: A file, or `corpus[:N]`; None for those about Python.
-        zipf: Exponent of their repetition; None for each in turn.
-        seed: Of what is drawn.
-        make_client: Gives a client of the server whose corpus it is.
-
-    Raises:
-        InvalidRequestError: The file is not one of questions, or the corpus gives none.
-        RagError: The server whose corpus it is does not answer.
-    """
-    if source is None:
-        questions = python_questions()
-    elif source.split(":", 1)[0] == "corpus":
-        questions = asyncio.run(_corpus_questions(_corpus_count(source), seed, make_client))
-    else:
-        questions = read_questions(Path(source))
-    return questions if zipf is None else zipf_repeated(questions, zipf, seed=seed)
-
-
 def asked_loads(
     concurrency: str | None, rates: str | None, arrivals: Arrivals, seed: int, *, searches: bool
 ) -> tuple[Load, ...]:
@@ -156,11 +144,11 @@ def asked_loads(
     """
     if concurrency is None and rates is None and not searches:
         concurrency = _DEFAULT_CONCURRENCIES
-    loads = closed_loops(concurrency) if concurrency is not None else ()
-    return loads + (open_loops(rates, arrivals, seed) if rates is not None else ())
+    loads = _closed_loops(concurrency) if concurrency is not None else ()
+    return loads + (_open_loops(rates, arrivals, seed) if rates is not None else ())
 
 
-def closed_loops(text: str) -> tuple[Load, ...]:
+def _closed_loops(text: str) -> tuple[Load, ...]:
     """The loads of `--concurrency`.
 
     Raises:
@@ -176,7 +164,7 @@ def closed_loops(text: str) -> tuple[Load, ...]:
     return tuple(ClosedLoop(int(value)) for value in found)
 
 
-def open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
+def _open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
     """The loads of `--rate`.
 
     Raises:
@@ -192,6 +180,25 @@ def open_loops(text: str, arrivals: Arrivals, seed: int) -> tuple[Load, ...]:
     return tuple(OpenLoop(value, arrivals, seed) for value in found)
 
 
+def check_compared(loads: tuple[Load, ...], generator: str, report: Path | None) -> None:
+    """See to it that there is the same load for both servers of a comparison, and nothing for one alone.
+
+    Raises:
+        InvalidRequestError: There is no load, since `--slo` alone searches one, or something for one server.
+    """
+    if generator != "own":
+        raise InvalidRequestError(
+            f"--generator {generator} measures one server: to compare two, leave it out"
+        )
+    if report is not None:
+        raise InvalidRequestError(f"--report {report} is of one server: to compare two, give --json")
+    if not loads:
+        raise InvalidRequestError(
+            "--slo alone searches the highest rate of one server: to compare two under one load, give "
+            "--concurrency or --rate"
+        )
+
+
 def check_repeats(repeats: int) -> None:
     """See to it that most of them can agree.
 
@@ -200,30 +207,6 @@ def check_repeats(repeats: int) -> None:
     """
     if repeats % 2 == 0:
         raise InvalidRequestError(f"--repeats is {repeats}: allowed are odd numbers, of which most agree")
-
-
-def _corpus_count(source: str) -> int:
-    _, colon, number = source.partition(":")
-    if not colon:
-        return _CORPUS_QUESTIONS
-    count = int(number) if number.isdecimal() else 0
-    if not 1 <= count <= _MOST_CORPUS_QUESTIONS:
-        raise InvalidRequestError(
-            f"--questions is {source!r}: allowed are corpus:1 to corpus:{_MOST_CORPUS_QUESTIONS}, or a file "
-            f"(./{source} where it has this name)"
-        )
-    return count
-
-
-async def _corpus_questions(
-    count: int, seed: int, make_client: Callable[[], AsyncRagClient]
-) -> tuple[str, ...]:
-    with waiting("drawing questions from the corpus …"):
-        async with make_client() as client:
-            questions = await draw_corpus_questions(client, count, seed=seed)
-    if len(questions) < count:
-        typer.echo(f"the corpus gave {len(questions)} different questions, not {count}")
-    return questions
 
 
 def _numbers(option: str, text: str, read: Callable[[str], float], allowed: str, most: int) -> list[float]:

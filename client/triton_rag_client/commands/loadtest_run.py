@@ -3,9 +3,10 @@
 import asyncio
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import typer
 from rich.console import Console
@@ -33,9 +34,10 @@ from triton_rag_client.load.tables import latency_table, length_table, rate_tabl
 from triton_rag_client.load_report import write_report
 from triton_rag_client.terminal import waiting
 
-__all__ = ["LoadTest"]
+__all__ = ["LoadTest", "run_to_the_end"]
 
 _PIPE_WIDTH = 130
+_INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 class LoadTest:
@@ -63,6 +65,17 @@ class LoadTest:
         self._server = server
         self._seconds = seconds
         self._program = program
+
+    def run(self, loads: Sequence[Load], searched: OpenLoop, precision: float, repeats: int) -> None:
+        """Measure each load; without any, search the highest rate that keeps the targets.
+
+        Raises:
+            RagError: As of `measure` and `search`; the levels before are kept.
+        """
+        if self._slo is not None and not loads:
+            self.search(self._slo, searched, precision, repeats)
+        for load in loads:
+            self.measure(load)
 
     def measure(self, load: Load) -> None:
         """Run a level of load.
@@ -155,6 +168,43 @@ class LoadTest:
             server=self._server,
             load_generator="" if self._program is None else f"perf_analyzer ({self._program.origin})",
         )
+
+
+class Test(Protocol):
+    """What has results even when it ends early."""
+
+    def show(self) -> None:
+        """Show what is complete."""
+
+    def write(self, json_file: Path | None, report: Path | None) -> None:
+        """Write what is complete as JSON, and as a report, where they are wanted."""
+
+
+def run_to_the_end(
+    test: Test, steps: Callable[[], None], json_file: Path | None, report: Path | None = None
+) -> None:
+    """Run a test; an error or Ctrl-C leaves what was complete before it, shown and written.
+
+    Args:
+        test: What keeps the results.
+        steps: Everything that is measured.
+        json_file: Where the results are written too.
+        report: The folder of a report of them.
+
+    Raises:
+        RagError: That of a step, or a file cannot be written.
+        Exit: It was interrupted.
+    """
+    is_interrupted = False
+    try:
+        steps()
+    except KeyboardInterrupt:
+        is_interrupted = True
+    finally:
+        test.show()
+        test.write(json_file, report)
+    if is_interrupted:
+        raise typer.Exit(_INTERRUPTED)
 
 
 def _show_trial(trial: Trial) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from triton_rag_client.errors import ClientSetupError
 from triton_rag_client.load.levels import LevelResult
@@ -12,7 +13,7 @@ from triton_rag_client.load.machine import Machine
 from triton_rag_client.load.plain_json import from_plain, plain_json
 from triton_rag_client.load.server_facts import ServerFacts
 
-__all__ = ["AskedQuestion", "LoadTestResults", "read_results", "write_results"]
+__all__ = ["AskedQuestion", "LoadTestResults", "read_results", "write_json", "write_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,18 @@ def write_results(results: LoadTestResults, path: Path) -> None:
     Raises:
         ClientSetupError: The file cannot be written.
     """
+    write_json(dataclasses.asdict(results), path)
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write results of any kind as JSON, in a folder that is made if it is missing.
+
+    Raises:
+        ClientSetupError: The file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(plain_json(dataclasses.asdict(results)), encoding="utf-8")
+        path.write_text(plain_json(content), encoding="utf-8")
     except OSError as error:
         raise ClientSetupError(f"{path} cannot be written ({error}); name another file or folder") from error
 

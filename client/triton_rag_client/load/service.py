@@ -1,18 +1,33 @@
 """The service under load: where it is, how it is asked, and a first request that says whether it can be."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from triton_rag_client.async_client import AsyncRagClient
 from triton_rag_client.core.retry import RetryPolicy
 from triton_rag_client.load.requests import StreamAnswer
+from triton_rag_client.options import Retriever
+from triton_rag_client.results import Delta
 
-__all__ = ["ONE_ATTEMPT", "Service", "check_service", "open_service", "service_at"]
+__all__ = ["ONE_ATTEMPT", "Asking", "Service", "check_service", "open_service", "service_at"]
 
 ONE_ATTEMPT = RetryPolicy(attempts=1)
 """A request that is sent again would hide that it failed."""
+
+
+class Asking(Protocol):
+    """What a load test needs of a client; those of servers that are not ours have no more."""
+
+    async def ready(self) -> bool:
+        """Open the connection, and say whether the server can be asked."""
+
+    def stream(
+        self, query: str, /, *, max_tokens: int | None, retriever: Retriever | None
+    ) -> AsyncGenerator[Delta]:
+        """The deltas of an answer; raises `RagError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +38,13 @@ class Service:
         url: Its address, as for `RagClient`.
         make_client: Gives a client for it that sends every request once.
         max_tokens: Longest answer that is asked for, in tokens.
+        retriever: How passages are found; None means the server's own default.
     """
 
     url: str
-    make_client: Callable[[], AsyncRagClient]
+    make_client: Callable[[], AbstractAsyncContextManager[Asking]]
     max_tokens: int
+    retriever: Retriever | None = None
 
 
 def service_at(url: str, max_tokens: int) -> Service:
@@ -40,7 +57,7 @@ async def open_service(service: Service) -> AsyncGenerator[StreamAnswer]:
     """How to ask it, over a connection that is there already: opening it is not what is measured."""
     async with service.make_client() as client:
         await client.ready()
-        yield partial(client.stream, max_tokens=service.max_tokens)
+        yield _asking(service, client)
 
 
 async def check_service(service: Service, questions: Sequence[str]) -> None:
@@ -50,5 +67,9 @@ async def check_service(service: Service, questions: Sequence[str]) -> None:
         RagError: It failed: there is no server, it does not serve this model, or it refuses the request.
     """
     async with service.make_client() as client:
-        async for _ in client.stream(questions[0], max_tokens=service.max_tokens):
+        async for _ in _asking(service, client)(questions[0]):
             pass
+
+
+def _asking(service: Service, client: Asking) -> StreamAnswer:
+    return partial(client.stream, max_tokens=service.max_tokens, retriever=service.retriever)

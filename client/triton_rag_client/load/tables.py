@@ -7,6 +7,7 @@ from triton_rag_client.load.histograms import Distribution
 from triton_rag_client.load.levels import LevelResult
 
 __all__ = [
+    "Table",
     "duration",
     "latency_table",
     "length_table",

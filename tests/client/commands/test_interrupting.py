@@ -95,3 +95,25 @@ def test_chat_says_at_once_that_there_is_no_server(program, script):
     _, err = process.communicate("", timeout=30)
     assert process.returncode == 1
     assert "triton-rag serve" in err
+
+
+def test_ctrl_c_ends_a_comparison_and_keeps_the_complete_rounds(url, program, script, tmp_path):
+    second_round = threading.Event()
+
+    def stream(seen):
+        if len(script.requests) <= 6:  # of both servers the check, a warm-up and one request
+            yield from delta_outputs("a", "b")
+            return
+        second_round.set()
+        yield from endless(seen)
+
+    script.stream = stream
+    file = tmp_path / "results.json"
+    words = ("--rate", "5", "--seconds", "0.1", "--arrivals", "constant", "--json", str(file))
+    process = program("loadtest", url, url, *words)
+    assert second_round.wait(60)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert "round 1 of 5 is complete" in out
+    assert len(json.loads(file.read_text())["rounds"]) == 1
