@@ -1,5 +1,7 @@
 """What `triton-rag loadtest` measures: running servers, repositories served for it, or the naive server."""
 
+from __future__ import annotations
+
 import asyncio
 import importlib.util
 import os
@@ -7,12 +9,11 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.console import Console
@@ -20,13 +21,17 @@ from triton_rag_server import TritonServer
 from triton_rag_server.missing_packages import install_command
 from triton_rag_server.process import TetheredProcess
 
-from triton_rag_client.commands.arguments import Connection
 from triton_rag_client.commands.start_display import StartDisplay
 from triton_rag_client.errors import ClientSetupError, ConnectionFailedError, InvalidRequestError
 from triton_rag_client.load.comparison import Contestant
-from triton_rag_client.load.json_client import JsonClient
 from triton_rag_client.load.service import ONE_ATTEMPT, Service
-from triton_rag_client.options import Retriever
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from triton_rag_client.commands.arguments import Connection
+    from triton_rag_client.load.json_client import JsonClient
+    from triton_rag_client.options import Retriever
 
 __all__ = ["NAIVE", "chosen_contestants", "contestant_at", "naive_contestant"]
 
@@ -159,7 +164,7 @@ def _naive(script: Path, repository: Path, max_tokens: int, timeout_s: float) ->
         url = f"http://127.0.0.1:{port}"
         try:
             _wait(process, url, log)
-            yield Service(url, partial(JsonClient, url, timeout_s=timeout_s), max_tokens)
+            yield Service(url, partial(_json_client, url, timeout_s), max_tokens)
         finally:
             process.terminate()
             if not process.wait(_END_TIMEOUT_S):
@@ -182,8 +187,14 @@ def _wait(process: TetheredProcess, url: str, log: Path) -> None:
         time.sleep(_LOOK_EVERY_S)
 
 
+def _json_client(url: str, timeout_s: float) -> JsonClient:
+    from triton_rag_client.load.json_client import JsonClient  # with httpx2, which --help does not wait for
+
+    return JsonClient(url, timeout_s=timeout_s)
+
+
 async def _is_ready(url: str) -> bool:
-    async with JsonClient(url, timeout_s=5.0) as client:
+    async with _json_client(url, 5.0) as client:
         try:
             return await client.ready()
         except ConnectionFailedError:
