@@ -28,6 +28,7 @@ from triton_rag_client.load import (
     find_perf_analyzer,
     measure_level_anyhow,
     python_questions,
+    question_shares,
     service_at,
 )
 from triton_rag_client.load.histograms import require_histograms
@@ -130,13 +131,12 @@ def _levels(
     console: Console, grpc_url: str, program: PerfAnalyzer | str, seconds: float, max_tokens: int
 ) -> Iterator[LevelResult]:
     """Measure each level with questions of its own."""
-    questions = python_questions()
-    share = len(questions) // len(CONCURRENCIES)
-    for number, concurrency in enumerate(CONCURRENCIES):
+    shares = question_shares(python_questions(), len(CONCURRENCIES))
+    for concurrency, share in zip(CONCURRENCIES, shares, strict=True):
         with console.status(f"{concurrency} at a time …"):
             level = measure_level_anyhow(
                 service_at(grpc_url, max_tokens),
-                questions[number * share : (number + 1) * share],
+                share,
                 ClosedLoop(concurrency),
                 seconds=seconds,
                 program=program if isinstance(program, PerfAnalyzer) else None,

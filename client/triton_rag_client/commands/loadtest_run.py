@@ -147,11 +147,12 @@ class LoadTest:
         Raises:
             ClientSetupError: A file cannot be written.
         """
+        results = self._results()
         if json_file is not None:
-            write_results(self._results(), json_file)
+            write_results(results, json_file)
             typer.echo(f"results: {json_file}")
         if report is not None:
-            typer.echo(f"report: {write_report(self._results(), report)}")
+            typer.echo(f"report: {write_report(results, report)}")
 
     def _results(self) -> LoadTestResults:
         return LoadTestResults(

@@ -5,7 +5,12 @@ from triton_rag_client.load.levels import LevelResult, measure_level, measure_le
 from triton_rag_client.load.limit import Limit, Trial, least_seconds
 from triton_rag_client.load.loads import ClosedLoop, Load, OpenLoop
 from triton_rag_client.load.perf_analyzer_program import PerfAnalyzer, find_perf_analyzer
-from triton_rag_client.load.questions import python_questions, read_questions, zipf_repeated
+from triton_rag_client.load.questions import (
+    python_questions,
+    question_shares,
+    read_questions,
+    zipf_repeated,
+)
 from triton_rag_client.load.records import RequestRecord
 from triton_rag_client.load.search import search_limit
 from triton_rag_client.load.service import Service, check_service, open_service, service_at
@@ -34,6 +39,7 @@ __all__ = [
     "open_service",
     "parse_slo",
     "python_questions",
+    "question_shares",
     "read_questions",
     "search_limit",
     "service_at",

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from triton_rag_client.load.levels import LevelResult, measure_level
 from triton_rag_client.load.loads import ClosedLoop, Load, OpenLoop
+from triton_rag_client.load.questions import question_shares
 from triton_rag_client.load.ratios import Ratio, paired_ratio
 from triton_rag_client.load.service import Service, check_service
 from triton_rag_client.load.summary import LoadSummary
@@ -146,7 +147,9 @@ def notes(
     for place, contestant in enumerate(contestants):
         again = [
             str(load)
-            for at, (load, share) in enumerate(zip(loads, _shares(questions, len(loads)), strict=True))
+            for at, (load, share) in enumerate(
+                zip(loads, question_shares(questions, len(loads)), strict=True)
+            )
             if any(_asked((pair.first, pair.second)[place][at]) > len(set(share)) for pair in rounds)
         ]
         if again:
@@ -172,18 +175,10 @@ def _turn(
 ) -> Iterator[LevelResult]:
     with contestant.serving() as service:
         asyncio.run(check_service(service, questions[-1:]))  # the last, which is asked to warm up alone
-        for load, share in zip(loads, _shares(questions, len(loads)), strict=True):
+        for load, share in zip(loads, question_shares(questions, len(loads)), strict=True):
             level = measure_level(service, share, load, seconds=seconds, slo=slo)
             report(contestant.name, level)
             yield level
-
-
-def _shares(questions: Sequence[str], loads: int) -> list[Sequence[str]]:
-    """Questions of its own for each load; all for all where there are too few."""
-    size = len(questions) // loads
-    if size == 0:
-        return [questions] * loads
-    return [questions[number * size : (number + 1) * size] for number in range(loads)]
 
 
 def _asked(level: LevelResult) -> int:

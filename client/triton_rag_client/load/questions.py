@@ -11,7 +11,7 @@ from pathlib import Path
 
 from triton_rag_client.errors import InvalidRequestError
 
-__all__ = ["python_questions", "read_questions", "zipf_repeated"]
+__all__ = ["python_questions", "question_shares", "read_questions", "zipf_repeated"]
 
 _ZIPF_DRAWS = 10_000
 
@@ -56,6 +56,14 @@ def read_questions(path: Path) -> tuple[str, ...]:
     if not questions:
         raise InvalidRequestError(f'{path} is empty: give one {{"question": "…"}} a line')
     return questions
+
+
+def question_shares(questions: Sequence[str], loads: int) -> list[Sequence[str]]:
+    """Questions of its own for each load; all for all where there are too few."""
+    size = len(questions) // loads
+    if size == 0:
+        return [questions] * loads
+    return [questions[number * size : (number + 1) * size] for number in range(loads)]
 
 
 def zipf_repeated(questions: Sequence[str], exponent: float, *, seed: int = 0) -> tuple[str, ...]:
